@@ -1,0 +1,37 @@
+"""Boolean bins: false, true, invalid, missing; a value that is neither 0 nor 1 is invalid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from driftmon.stats.schema import Codes
+
+
+@dataclass(frozen=True)
+class Binning:
+    """
+    >>> Binning().codes(np.array([0.0, 1.0, 2.0, np.nan])).tolist()
+    [0, 1, 2, 3]
+    """
+
+    kind = "boolean"
+    positions = None
+    regular = 2
+    size = 4
+
+    def codes(self, values: Any) -> Codes:
+        array = np.asarray(values, dtype=np.float64)
+        found = np.full(len(array), 2, dtype=np.int64)
+        found[array == 0.0] = 0
+        found[array == 1.0] = 1
+        found[np.isnan(array)] = 3
+        return found
+
+    def labels(self) -> tuple[str, ...]:
+        return ("false", "true", "invalid", "missing")
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"type": self.kind}

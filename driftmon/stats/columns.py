@@ -1,0 +1,161 @@
+"""Column: one feature's values in row order, typed once, so that everything after it is arrays.
+
+Law: every value lands in exactly one of four places: a value, missing (NaN or None), invalid with
+a reason, or absent (the record had no such key). The rules are the same for JSON, CSV and arrays.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+
+TEXT: Final = "text"  # text where a number or a boolean belongs
+BOOLEAN: Final = "boolean"  # true or false where a number belongs
+NESTED: Final = "nested"  # a list or a map where one value belongs
+NUMBER: Final = "number"  # a number other than 0 and 1 where a boolean belongs
+INVALID_REASONS: Final = (TEXT, BOOLEAN, NESTED, NUMBER)
+
+ABSENT: Final = object()  # the record has no such key; None and NaN mean "present and empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One feature of a block of rows: `values` is float64[rows] (NaN = missing) or list[str | None].
+
+    `invalid` maps a reason to the rows whose value could not be read; `absent` lists the rows that
+    lack the key. Both are row numbers, usually empty; the value at such a row is NaN or None.
+    """
+
+    values: Floats | list[str | None]
+    invalid: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    absent: Sequence[int] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def number(value: object) -> float | str:
+    """A JSON value as float64, or the reason why it is none. Huge integers become +-inf.
+
+    >>> number(3), number(None), number("3"), number(True), number([3])
+    (3.0, nan, 'text', 'boolean', 'nested')
+    >>> number(-10**400)
+    -inf
+    """
+    if value is None or value is ABSENT:
+        return math.nan
+    if isinstance(value, (bool, np.bool_)):
+        return BOOLEAN
+    if isinstance(value, (int, float, np.integer, np.floating)):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
+    return TEXT if isinstance(value, str) else NESTED
+
+
+def boolean(value: object) -> float | str:
+    """A JSON value as 0.0 or 1.0: true, false, and the numbers 0 and 1 that stand for them.
+
+    >>> boolean(True), boolean(0), boolean(2), boolean("yes")
+    (1.0, 0.0, 'number', 'text')
+    """
+    if isinstance(value, (bool, np.bool_)):
+        return float(value)
+    read = number(value)
+    return read if isinstance(read, str) or read in (0.0, 1.0) or math.isnan(read) else NUMBER
+
+
+def text(value: object) -> str | tuple[str] | None:
+    """A JSON value as the text of a category; a number or boolean is its JSON text; (reason,) if none.
+
+    >>> text("UA"), text(7), text(7.0), text(True), text(float("nan")), text({})
+    ('UA', '7', '7.0', 'true', None, ('nested',))
+    """
+    if isinstance(value, str):
+        return value
+    if value is None or value is ABSENT:
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return json.dumps(value) if isinstance(value, (bool, int, float)) else (NESTED,)
+
+
+def column_of(kind: str, values: Any) -> Column:
+    """Type a sequence of JSON values, a numpy array, an Arrow array or a DataFrame column.
+
+    >>> column_of("numeric", [1, None, "x", True]).invalid
+    {'text': [2], 'boolean': [3]}
+    >>> column_of("categorical", ["a", None, 3]).values
+    ['a', None, '3']
+    """
+    array = values if isinstance(values, np.ndarray) else _as_array(values)
+    if array is not None:
+        if array.ndim != 1:
+            raise ValueError(f"a column has one dimension, this one has {array.ndim}: pass one value per row")
+        if kind != "categorical" and array.dtype.kind in ("iuf" if kind == "numeric" else "iufb"):
+            return _numbers(array.astype(np.float64), kind)
+        values = array.tolist() if array.dtype.kind in "iufbU" else list(array)
+    return _texts(values) if kind == "categorical" else _scalars(values, boolean if kind == "boolean" else number)
+
+
+def _as_array(values: Any) -> NDArray[Any] | None:
+    """The numpy array behind a pandas, polars or Arrow column; None for lists and other iterables."""
+    to_numpy = getattr(values, "to_numpy", None)
+    if to_numpy is None:
+        return None
+    array = to_numpy(zero_copy_only=False) if hasattr(values, "null_count") and hasattr(values, "type") else to_numpy()
+    found = np.asarray(array)
+    if found.dtype == object and hasattr(values, "isna"):  # pandas' own NA is neither None nor NaN
+        found = found.copy()
+        found[np.asarray(values.isna())] = None
+    return found
+
+
+def _numbers(array: Floats, kind: str) -> Column:
+    if kind == "boolean":
+        wrong = np.flatnonzero(~np.isnan(array) & (array != 0.0) & (array != 1.0))
+        if len(wrong):
+            array[wrong] = math.nan
+            return Column(array, {NUMBER: wrong.tolist()})
+    return Column(array)
+
+
+def _scalars(values: Iterable[object], read: Any) -> Column:
+    floats: list[float] = []
+    invalid: dict[str, list[int]] = {}
+    absent: list[int] = []
+    for row, value in enumerate(values):
+        found = read(value)
+        if isinstance(found, str):
+            invalid.setdefault(found, []).append(row)
+            found = math.nan
+        elif value is ABSENT:
+            absent.append(row)
+        floats.append(found)
+    return Column(np.array(floats, dtype=np.float64), invalid, absent)
+
+
+def _texts(values: Iterable[object]) -> Column:
+    texts: list[str | None] = []
+    invalid: list[int] = []
+    absent: list[int] = []
+    for row, value in enumerate(values):
+        found = text(value)
+        if isinstance(found, tuple):
+            invalid.append(row)
+            found = None
+        elif value is ABSENT:
+            absent.append(row)
+        texts.append(found)
+    return Column(texts, {NESTED: invalid} if invalid else {}, absent)

@@ -1,0 +1,164 @@
+"""Feature, Schema: the bins of all features laid side by side in one flat vector.
+
+Law: count(a + b) == count(a) + count(b). One vector int64[width] is one pane's state, merge is `+`,
+and one `bincount` serves all features (1.6 ms against 9 ms for 1,000 events x 1,000 features).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftmon.stats.columns import Column, Floats
+
+Counts: TypeAlias = NDArray[np.int64]
+Codes: TypeAlias = NDArray[np.int64]
+Absent: TypeAlias = Literal["missing", "skip"]
+Special: TypeAlias = Literal["missing", "invalid", "unseen"]
+
+NOT_COUNTED = -1
+
+
+class Binning(Protocol):
+    """A total function from values to bin numbers. Regular bins first, then unseen, invalid, missing."""
+
+    @property
+    def kind(self) -> str: ...  # "numeric", "categorical", "boolean": the configuration's word
+    @property
+    def size(self) -> int: ...  # K, special bins included
+    @property
+    def regular(self) -> int: ...  # the bins of actual values, before the special ones
+    @property
+    def positions(self) -> Floats | None: ...  # float64[regular], where a bin lies on the axis; None: not ordered
+    def codes(self, values: Any) -> Codes: ...  # int64[rows], 0 <= code < size
+    def labels(self) -> tuple[str, ...]: ...  # "[0, 10)", ..., "unseen", "invalid", "missing"; all different
+    def as_dict(self) -> dict[str, Any]: ...  # what a snapshot keeps: {"type": ..., "edges": [...]}
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A named binning. `field` is the path of the value in a record, None: the name itself."""
+
+    name: str
+    binning: Binning
+    field: str | None = None
+    absent: Absent = "missing"
+
+    @property
+    def kind(self) -> str:
+        return self.binning.kind
+
+    def as_dict(self) -> dict[str, Any]:
+        """All that decides a code, in JSON. Python writes floats so that they read back exactly."""
+        extra = {"field": self.field} if self.field is not None else {}
+        return {"name": self.name, **self.binning.as_dict(), **extra, "absent": self.absent}
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Features in order; `width` bins in all; feature f owns bins starts[f] : starts[f] + sizes[f]."""
+
+    features: tuple[Feature, ...]
+
+    def __post_init__(self) -> None:
+        names = [feature.name for feature in self.features]
+        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        if twice:
+            raise ValueError(f"feature names must differ: {', '.join(twice)} occurs twice; rename one")
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(feature.name for feature in self.features)
+
+    @cached_property
+    def sizes(self) -> Counts:
+        return np.array([feature.binning.size for feature in self.features], dtype=np.int64)
+
+    @cached_property
+    def starts(self) -> Counts:
+        return np.cumsum(self.sizes) - self.sizes
+
+    @cached_property
+    def width(self) -> int:
+        return int(self.sizes.sum())
+
+    @cached_property
+    def regular(self) -> NDArray[np.bool_]:
+        """bool[width]: the bins of actual values."""
+        within = np.arange(self.width) - np.repeat(self.starts, self.sizes)
+        return within < np.repeat([feature.binning.regular for feature in self.features], self.sizes)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over everything that decides a code: counts add only where it agrees."""
+        text = json.dumps([feature.as_dict() for feature in self.features], ensure_ascii=True, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Schema) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def bins(self, feature: int) -> slice:
+        """The flat positions of one feature's bins."""
+        return slice(int(self.starts[feature]), int(self.starts[feature] + self.sizes[feature]))
+
+    def special_bins(self, name: Special) -> Counts:
+        """int64[features]: the flat position of a special bin; -1 where a feature has none."""
+        ends = self.starts + self.sizes
+        if name == "missing":
+            return ends - 1
+        if name == "invalid":
+            return ends - 2
+        return np.where([feature.kind == "categorical" for feature in self.features], ends - 3, -1)
+
+    def codes(self, columns: Mapping[str, Column], rows: int) -> Codes:
+        """int64[features, rows]: flat bin numbers, -1 where an absent key is not counted (`absent: skip`).
+
+        A feature without a column was absent from every row.
+        """
+        flat = np.empty((len(self.features), rows), dtype=np.int64)
+        for index, feature in enumerate(self.features):
+            start, column = int(self.starts[index]), columns.get(feature.name)
+            if column is None:
+                flat[index] = NOT_COUNTED if feature.absent == "skip" else start + feature.binning.size - 1
+                continue
+            if len(column) != rows:
+                raise ValueError(f"column {feature.name} has {len(column)} rows, the batch {rows}: they must be equal")
+            np.add(feature.binning.codes(column.values), start, out=flat[index])
+            for at in column.invalid.values():
+                flat[index, at] = start + feature.binning.size - 2
+            if feature.absent == "skip" and len(column.absent):
+                flat[index, column.absent] = NOT_COUNTED
+        return flat
+
+    def count(self, codes: Codes) -> Counts:
+        """int64[width] from flat codes of any shape; codes of -1 are left out."""
+        flat = codes.ravel()
+        if any(feature.absent == "skip" for feature in self.features):
+            flat = flat[flat >= 0]
+        return np.bincount(flat, minlength=self.width).astype(np.int64, copy=False)
+
+    def totals(self, per_bin: Floats) -> Floats:
+        """float64[features]: the sum over each feature's bins of something per bin, float64[width]."""
+        return np.add.reduceat(per_bin, self.starts)
+
+    def difference(self, other: Schema) -> str:
+        """In words, where two schemas part; empty when they are equal."""
+        if self.fingerprint == other.fingerprint:
+            return ""
+        mine, theirs = ({feature.name: feature.as_dict() for feature in s.features} for s in (self, other))
+        found = [f"only one has {name}" for name in sorted(mine.keys() ^ theirs.keys())]
+        for name in sorted(mine.keys() & theirs.keys()):
+            keys = [key for key in mine[name] | theirs[name] if mine[name].get(key) != theirs[name].get(key)]
+            if keys:
+                found.append(f"{name} differs in {', '.join(keys)}")
+        return "; ".join(found) or "the order of the features differs"
