@@ -1,0 +1,61 @@
+"""Arrival: which rows of a batch are late or too early, and which pane the others belong to.
+
+Law: every decision is made per record, as if the records came one by one, so that the size of a
+batch never changes what is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftmon.monitor.batch import Times
+from driftmon.stats.schema import Codes
+
+FUTURE_MS: Final = 60_000  # a record further ahead of the wall clock has a wrong clock, or a wrong unit
+NEVER_MS: Final = -(2**62)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """bool[rows] each: too far ahead, and late; `watermark_ms` after the batch (None: no record yet)."""
+
+    future: NDArray[np.bool_]
+    late: NDArray[np.bool_]
+    watermark_ms: int | None
+
+
+def arrive(times_ms: Times, now_ms: int | None, watermark_ms: int | None, lateness_ms: int, pane_ms: int) -> Arrival:
+    """A row is late when its pane ended at or before the watermark of its moment; `now_ms` None: no row is too early.
+
+    >>> arrive(np.array([10, 130, 50, 190]), None, None, lateness_ms=0, pane_ms=60).late.tolist()
+    [False, False, True, False]
+    """
+    future = np.zeros(len(times_ms), dtype=np.bool_) if now_ms is None else times_ms > now_ms + FUTURE_MS
+    marks = np.maximum.accumulate(np.where(future, NEVER_MS, times_ms - lateness_ms))
+    marks = np.maximum(marks, NEVER_MS if watermark_ms is None else watermark_ms)
+    late = np.zeros(len(times_ms), dtype=np.bool_)
+    if pane_ms:
+        late = ((times_ms // pane_ms + 1) * pane_ms <= marks) & ~future
+    last = int(marks[-1]) if len(marks) else NEVER_MS
+    return Arrival(future, late, watermark_ms if last == NEVER_MS else last)
+
+
+def by_pane(codes: Codes, panes: Times) -> Iterator[tuple[int, Codes]]:
+    """Codes [features, rows] cut into runs of one pane each, panes rising, rows in their order.
+
+    >>> [(pane, run.tolist()) for pane, run in by_pane(np.array([[1, 2, 3]]), np.array([7, 5, 7]))]
+    [(5, [[2]]), (7, [[1, 3]])]
+    """
+    if (panes[1:] < panes[:-1]).any():
+        order = np.argsort(panes, kind="stable")
+        codes, panes = codes[:, order], panes[order]
+    cuts = [0, *(np.flatnonzero(np.diff(panes)) + 1).tolist(), len(panes)]
+    for low, high in pairwise(cuts):
+        if low < high:
+            yield int(panes[low]), codes[:, low:high]

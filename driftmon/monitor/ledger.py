@@ -1,0 +1,92 @@
+"""Ledger: everything of a stream that adds, and nothing else: panes, totals, counts of the unreadable.
+
+Law: `ledger.merge(other.snapshot())` equals having counted both streams in one ledger, bit for bit.
+Counts of panes that may still change wait in `open_panes`; once a pane has closed it enters every
+ring, so that no window ever holds a record from after the instant it is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftmon.monitor.batch import Batch
+from driftmon.monitor.panes import Ring, View, Window, finest_pane_ms
+from driftmon.monitor.snapshot import Snapshot
+from driftmon.stats.schema import Counts, Schema
+
+
+class Ledger:
+    """Counts by pane of every window, since the beginning by bin, and by (feature, reason) of what was unreadable."""
+
+    def __init__(self, schema: Schema, windows: Sequence[Window]) -> None:
+        self.schema = schema
+        self.pane_ms = finest_pane_ms(tuple(windows))
+        self.rings = [Ring(window, schema.width) for window in windows]
+        self.open_panes: dict[int, Counts] = {}
+        self.watermark_ms: int | None = None
+        self.lifetime = np.zeros(schema.width, dtype=np.int64)
+        self.invalid: dict[tuple[str, str], int] = {}
+        self.last_ms = np.zeros(len(schema.features), dtype=np.int64)
+
+    def add(self, pane: int, counts: Counts) -> None:
+        """Counts of one finest pane that is still open."""
+        held = self.open_panes.get(pane)
+        self.open_panes[pane] = counts if held is None else held + counts
+        self.lifetime = self.lifetime + counts
+
+    def note(self, batch: Batch, kept: NDArray[np.bool_], now_ms: int) -> None:
+        """What counts do not say of the rows kept: why values were unreadable, and when a feature was last there."""
+        if not kept.any():
+            return
+        for name, column in batch.columns.items():
+            for reason, rows in column.invalid.items():
+                times = int(kept[np.asarray(rows, dtype=np.int64)].sum())
+                self.invalid[(name, reason)] = self.invalid.get((name, reason), 0) + times
+        for index, feature in enumerate(self.schema.features):
+            column_of = batch.columns.get(feature.name)
+            absent = batch.rows if column_of is None else len(column_of.absent)
+            if feature.absent == "missing" or absent < batch.rows:
+                self.last_ms[index] = now_ms
+
+    def fold(self, end_ms: int | None) -> None:
+        """Close the open panes that end by `end_ms` (None: all): they enter the rings, oldest first."""
+        for pane in sorted(self.open_panes):
+            if end_ms is None or (pane + 1) * self.pane_ms <= end_ms:
+                counts = self.open_panes.pop(pane)
+                for ring in self.rings:
+                    ring.add(ring.window.pane_of(pane * self.pane_ms), counts)
+
+    def next_end_ms(self) -> int | None:
+        """The end of the oldest open pane that the watermark has passed."""
+        if self.watermark_ms is None or not self.open_panes:
+            return None
+        end_ms = (min(self.open_panes) + 1) * self.pane_ms
+        return end_ms if end_ms <= self.watermark_ms else None
+
+    def views(self, inside_ms: int) -> list[View]:
+        """Every window as of the pane that `inside_ms` lies in."""
+        return [ring.view(ring.window.pane_of(inside_ms)) for ring in self.rings]
+
+    def first_window(self) -> Counts:
+        """int64[width]: the panes of the first window, the open ones included, whatever their weight."""
+        held = [*self.rings[0].panes.values(), *self.open_panes.values()]
+        return sum(held, start=np.zeros(self.schema.width, dtype=np.int64))
+
+    def snapshot(self) -> Snapshot:
+        """All of it, as a file."""
+        rings = {ring.window: dict(ring.panes) for ring in self.rings}
+        return Snapshot(
+            self.schema, self.lifetime.copy(), rings, dict(self.open_panes), self.watermark_ms, dict(self.invalid)
+        )
+
+    def merge(self, snapshot: Snapshot) -> None:
+        """Add another ledger's counts; SnapshotError, and nothing changes, where schema or windows differ."""
+        merged = self.snapshot().merge(snapshot)
+        for ring in self.rings:
+            for pane, counts in sorted(snapshot.rings.get(ring.window, {}).items()):
+                ring.add(pane, counts)
+        self.lifetime, self.open_panes = merged.counts, dict(merged.open_panes)
+        self.watermark_ms, self.invalid = merged.watermark_ms, dict(merged.invalid)

@@ -1,0 +1,238 @@
+"""Monitor: batches in, reports out. The only mutable object below the daemon; it has one owner.
+
+Law: what it reports is a function of the counts in closed panes and of the times it was given.
+Cutting the same records into other batches changes nothing: lateness is decided record by record,
+and a pane is evaluated once, when the watermark has passed its end and nothing can enter it any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftmon.monitor.arrival import arrive, by_pane
+from driftmon.monitor.assessment import Assessment, statuses
+from driftmon.monitor.batch import Batch, Receipt
+from driftmon.monitor.ledger import Ledger
+from driftmon.monitor.panes import Window
+from driftmon.monitor.quantities import QUANTITIES, evaluate
+from driftmon.monitor.report import Lifetime, Report
+from driftmon.monitor.rules import Alert, Rule, deadline_ms
+from driftmon.monitor.snapshot import Snapshot, SnapshotError
+from driftmon.stats.columns import column_of
+from driftmon.stats.divergences import Pair
+from driftmon.stats.running import Running
+
+DEFAULT_WINDOWS: Final = (Window.sliding("fast", 3_600_000),)
+
+
+class Monitor:
+    """One stream's live counts against one reference.
+
+    `event_time`: windows and rules go by the records' own times, and a report is made at each pane
+    the watermark (largest time less `lateness_ms`) closes. Otherwise they go by the `now_ms` given.
+
+    >>> from driftmon import reference_of
+    >>> monitor = Monitor(reference_of({"x": [1, 2, 3, 4] * 50}), windows=(Window.everything(),))
+    >>> monitor.observe_columns({"x": [1, 2, 3, 4] * 50})
+    Receipt(counted=200, late=0, rejected={})
+    >>> monitor.tick(0).value(0, 0, "kl_divergence", direction="q_p")
+    0.0
+    """
+
+    def __init__(
+        self,
+        reference: Snapshot,
+        windows: Sequence[Window] = DEFAULT_WINDOWS,
+        rules: Sequence[Rule] = (),
+        *,
+        stream: str = "data",
+        pseudocount: float = 0.5,
+        event_time: bool = False,
+        lateness_ms: int = 0,
+        stale_after_ms: int = 900_000,
+    ) -> None:
+        self.reference = reference
+        self.schema = reference.schema
+        self.windows = tuple(windows)
+        self.rules = tuple(rules)
+        self.stream = stream
+        self.event_time = event_time
+        self._pseudocount = pseudocount
+        self._lateness_ms = lateness_ms
+        self._stale_after_ms = stale_after_ms
+        self._ledger = Ledger(self.schema, self.windows)
+        self._pane_ms = self._ledger.pane_ms
+        self._p_counts = reference.counts.astype(np.float64)
+        self._now_ms = 0
+        self._start_ms: int | None = None
+        self._assessment = Assessment(stream, self.schema, self.windows, self.rules, self._pane_ms)
+        self._pairs: tuple[Pair, ...] = ()
+        self._shape = (len(self.windows), len(QUANTITIES), len(self.schema.features))
+        self._values = np.zeros(self._shape)
+        self._evaluated_ms: int | None = None
+        self._running: Running | None = None
+        self._measure(0)
+
+    def observe_batch(self, batch: Batch, now_ms: int | None) -> Receipt:
+        """Count a batch that arrived at `now_ms`; None where the data's own clock is the only one (replay).
+
+        Late rows, whose pane has closed, and rows more than 60 s in the future are not counted.
+        """
+        codes = self.schema.codes(batch.columns, batch.rows)
+        kept, late, rejected = np.ones(batch.rows, dtype=np.bool_), 0, dict(batch.rejected)
+        if self.event_time and batch.rows:
+            if batch.times_ms is None:
+                raise ValueError(f"stream {self.stream} goes by event time, the batch has none: give it times_ms")
+            arrival = arrive(batch.times_ms, now_ms, self._ledger.watermark_ms, self._lateness_ms, self._pane_ms)
+            self._ledger.watermark_ms = arrival.watermark_ms
+            kept, late = ~(arrival.future | arrival.late), int(arrival.late.sum())
+            if arrival.future.any():
+                rejected["future"] = rejected.get("future", 0) + int(arrival.future.sum())
+        self._now_ms = (self._ledger.watermark_ms or 0) if now_ms is None else now_ms
+        panes = self._panes(batch, kept)
+        for pane, run in by_pane(codes if kept.all() else codes[:, kept], panes):
+            self._ledger.add(pane, self.schema.count(run))
+            if self._running is not None:
+                self._running.add(run[run >= 0])
+        self._ledger.note(batch, kept, self._now_ms)
+        return Receipt(int(kept.sum()), late, rejected)
+
+    def observe_columns(self, columns: Mapping[str, Any], time_ms: int | Sequence[int] | None = None) -> Receipt:
+        """Count arrays, Arrow or DataFrame columns, one entry a row; columns the schema does not know are ignored."""
+        known = {name: columns[name] for name in self.schema.names if name in columns}
+        kinds = {feature.name: feature.kind for feature in self.schema.features}
+        typed = {name: column_of(kinds[name], values) for name, values in known.items()}
+        rows = len(next(iter(typed.values()))) if typed else 0
+        times = None if time_ms is None else np.broadcast_to(np.asarray(time_ms, dtype=np.int64), (rows,))
+        if self.event_time or times is None or not rows:
+            return self.observe_batch(Batch(rows, typed, times), None if self.event_time else self._now_ms)
+        return self.observe_batch(Batch(rows, typed), int(times.max()))
+
+    def observe(self, event: Mapping[str, object], time_ms: int | None = None) -> Receipt:
+        """Count one event; `running` then has the divergences of the first window, this event included."""
+        absent_key = object()
+        values = {name: event.get(name, absent_key) for name in self.schema.names}
+        return self.observe_columns(
+            {name: [value] for name, value in values.items() if value is not absent_key}, time_ms
+        )
+
+    def tick(self, now_ms: int) -> Report:
+        """Evaluate what is due and report. `now_ms` is the driver's clock; on event time it rules staleness only."""
+        self._now_ms = now_ms
+        self._start_ms = now_ms if self._start_ms is None else self._start_ms
+        if self.event_time:
+            while (end_ms := self._next_end_ms()) is not None:
+                self._ledger.fold(end_ms)
+                self._look(end_ms)
+        else:
+            self._ledger.fold(None)
+            self._look(now_ms)
+        return self._report()
+
+    def finish(self, now_ms: int) -> Report:
+        """The end of the input: close what is open, so that the last panes are evaluated too."""
+        if self.event_time and self._ledger.open_panes:
+            self._ledger.watermark_ms = (max(self._ledger.open_panes) + 1) * self._pane_ms
+        return self.tick(now_ms)
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """Pending and firing alerts."""
+        return self._assessment.alerts
+
+    def restore_alerts(self, alerts: Sequence[Alert]) -> None:
+        """Go on with the alerts of an earlier run, those whose rule, feature and window still exist."""
+        self._assessment.restore(alerts)
+
+    def snapshot(self) -> Snapshot:
+        """All counts, for a file, a merge or a restart."""
+        return self._ledger.snapshot()
+
+    def count_snapshot(self, snapshot: Snapshot) -> None:
+        """Count all observations of a snapshot as if they came now; SnapshotError where its schema differs."""
+        if difference := self.schema.difference(snapshot.schema):
+            raise SnapshotError(
+                f"the snapshot was counted with another schema: {difference}; count it with this reference's"
+            )
+        self._ledger.add(self._now_ms // self._pane_ms if self._pane_ms else 0, snapshot.counts)
+
+    def merge(self, snapshot: Snapshot) -> None:
+        """Add another monitor's counts, or restore by adding to none; SnapshotError where schema or windows differ."""
+        self._ledger.merge(snapshot)
+        if (watermark_ms := self._ledger.watermark_ms) is not None and self._pane_ms:
+            self._measure(watermark_ms // self._pane_ms * self._pane_ms - 1)
+        self._rebase()
+
+    def _panes(self, batch: Batch, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+        times_ms = (
+            np.full(batch.rows, self._now_ms) if batch.times_ms is None or not self.event_time else batch.times_ms
+        )
+        return times_ms[kept] // self._pane_ms if self._pane_ms else np.zeros(int(kept.sum()), dtype=np.int64)
+
+    def _next_end_ms(self) -> int | None:
+        """The end of the next pane to evaluate: one with records, or one in which a waiting alert comes due."""
+        if (watermark_ms := self._ledger.watermark_ms) is None or not self._pane_ms:
+            return None
+        after = -1 if self._evaluated_ms is None else self._evaluated_ms
+        waits = (due for due in map(deadline_ms, self.alerts) if due is not None)
+        dues = (-(-due // self._pane_ms) * self._pane_ms for due in waits)
+        ends = [end for end in (self._ledger.next_end_ms(),) if end is not None]
+        return min([*ends, *(due for due in dues if after < due <= watermark_ms)], default=None)
+
+    def _look(self, at_ms: int) -> None:
+        """Evaluate every window as of `at_ms`; on event time that is the end of the pane just closed."""
+        self._measure(at_ms - 1 if self.event_time else at_ms)
+        self._assessment.look(at_ms, self._values, self._pairs)
+        self._evaluated_ms = at_ms
+        self._rebase()
+
+    def _measure(self, inside_ms: int) -> None:
+        values, pairs = [], []
+        for view in self._ledger.views(inside_ms):
+            pair = Pair(self.schema, self._p_counts, view.counts, self._pseudocount)
+            weights = self.schema.totals(view.squared)
+            effective = np.divide(pair.live_total**2, weights, out=np.zeros(len(weights)), where=weights > 0)
+            values.append(evaluate(pair, effective))
+            pairs.append(pair)
+        self._values, self._pairs = np.array(values).reshape(self._shape), tuple(pairs)
+
+    def _rebase(self) -> None:
+        if self._running is not None:
+            self._running.rebase(self._ledger.first_window().astype(np.float64))
+
+    @property
+    def running(self) -> Running:
+        """KL, cross-entropy, entropy and PSI over the panes of the first window, current after every observation."""
+        if self._running is None:
+            self._running = Running(self.schema, self._p_counts, self._pseudocount)
+            self._rebase()
+        return self._running
+
+    def _report(self) -> Report:
+        ledger = self._ledger
+        surprisal = self.schema.totals(-ledger.lifetime * self._pairs[0].log_p)
+        started_ms = 0 if self._start_ms is None else self._start_ms
+        quiet = self._now_ms - np.maximum(ledger.last_ms, started_ms) > self._stale_after_ms
+        lifetime = Lifetime(ledger.lifetime.copy(), surprisal, dict(ledger.invalid), ledger.last_ms.copy())
+        return Report(
+            self.stream,
+            self._evaluated_ms if self.event_time and self._evaluated_ms else self._now_ms,
+            self.schema,
+            self.windows,
+            self._values,
+            self._pairs,
+            statuses(self._assessment, self._pairs, quiet, self.schema.names),
+            alerts=self.alerts,
+            changes=self._assessment.take_changes(),
+            rules=self.rules,
+            lifetime=lifetime,
+            reference=self.reference.identity,
+            reference_source=", ".join(self.reference.provenance.get("sources", ())),
+            reference_built_ms=self.reference.provenance.get("to_ms"),
+            drift_seconds=self._assessment.drift_ms / 1000,
+            evaluated_seconds=self._assessment.evaluated_ms / 1000,
+        )

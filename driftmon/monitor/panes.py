@@ -1,0 +1,138 @@
+"""Window and Ring: a sliding window is a sum of panes, a decayed one a weighted view of them.
+
+Law: integers do not drift, so the running total of a ring equals the sum of its panes, always.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from driftmon.stats.columns import Floats
+from driftmon.stats.schema import Counts
+
+PANES: Final = 60
+PANES_PER_HALF_LIFE: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time in PANES panes; with `half_life_ms` older panes weigh less; with neither, everything.
+
+    >>> Window.sliding("fast", 3_600_000).pane_ms, Window.decayed("slow", 6 * 3_600_000).pane_ms
+    (60000, 3600000)
+    """
+
+    name: str
+    pane_ms: int  # 0: one pane for all time
+    half_life_ms: int | None = None
+
+    @classmethod
+    def sliding(cls, name: str, length_ms: int) -> Window:
+        return cls(name, _exact(length_ms, PANES, f"window {name}: length"))
+
+    @classmethod
+    def decayed(cls, name: str, half_life_ms: int) -> Window:
+        return cls(name, _exact(half_life_ms, PANES_PER_HALF_LIFE, f"window {name}: half_life"), half_life_ms)
+
+    @classmethod
+    def everything(cls, name: str = "all") -> Window:
+        return cls(name, 0)
+
+    def pane_of(self, time_ms: int) -> int:
+        return time_ms // self.pane_ms if self.pane_ms else 0
+
+
+def _exact(length_ms: int, parts: int, what: str) -> int:
+    if length_ms < parts or length_ms % parts:
+        raise ValueError(f"{what} of {length_ms} ms does not split into {parts} panes of whole milliseconds")
+    return length_ms // parts
+
+
+def finest_pane_ms(windows: tuple[Window, ...]) -> int:
+    """The pane in which batches are counted; all others are multiples of it, else ValueError.
+
+    >>> finest_pane_ms((Window.sliding("a", 60_000), Window.sliding("b", 90_000)))
+    Traceback (most recent call last):
+    ValueError: window b: its panes of 1500 ms are no multiple of 1000 ms, those of a; make its length a multiple of 1m
+    """
+    finest = min((window for window in windows if window.pane_ms), key=lambda window: window.pane_ms, default=None)
+    if finest is None:
+        return 0
+    for window in windows:
+        if window.pane_ms % finest.pane_ms:
+            raise ValueError(
+                f"window {window.name}: its panes of {window.pane_ms} ms are no multiple of {finest.pane_ms} ms, "
+                f"those of {finest.name}; make its length a multiple of {span(finest.pane_ms * PANES)}"
+            )
+    return finest.pane_ms
+
+
+def span(milliseconds: int) -> str:
+    """A duration as the configuration writes it.
+
+    >>> span(90_000), span(604_800_000), span(1500)
+    ('90s', '7d', '1500ms')
+    """
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)):
+        if milliseconds and milliseconds % size == 0:
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A window at one instant: counts float64[width] = sum of w c, squared = sum of w^2 c (w = 1 unless decayed)."""
+
+    counts: Floats
+    squared: Floats
+
+
+class Ring:
+    """The last PANES panes of one window: `add` to a pane, `view` the window as of a pane.
+
+    >>> ring = Ring(Window.sliding("w", 60_000), width=1)
+    >>> ring.add(0, np.array([3])); ring.add(59, np.array([4]))
+    >>> ring.view(59).counts.tolist(), ring.view(60).counts.tolist()
+    ([7.0], [4.0])
+    """
+
+    def __init__(self, window: Window, width: int) -> None:
+        self.window = window
+        self.panes: dict[int, Counts] = {}
+        self._total = np.zeros(width, dtype=np.int64)
+        self._newest: int | None = None
+
+    def add(self, pane: int, counts: Counts) -> None:
+        """Add counts to a pane; one that has left the window already is past use and not kept."""
+        self._move_to(pane)
+        if self._gone(pane):
+            return
+        held = self.panes.get(pane)
+        self.panes[pane] = counts.copy() if held is None else held + counts
+        self._total += counts
+
+    def view(self, current: int) -> View:
+        """The window as of pane `current` and the PANES - 1 before it; the current one may be partial."""
+        self._move_to(current)
+        if self.window.half_life_ms is None:
+            counts = self._total.astype(np.float64)
+            return View(counts, counts)
+        newest = current if self._newest is None else self._newest
+        decayed, squared = np.zeros(len(self._total)), np.zeros(len(self._total))
+        for pane, held in sorted(self.panes.items()):
+            weight = 2.0 ** (-(newest - pane) * self.window.pane_ms / self.window.half_life_ms)
+            decayed += weight * held
+            squared += weight * weight * held
+        return View(decayed, squared)
+
+    def _gone(self, pane: int) -> bool:
+        return bool(self.window.pane_ms) and self._newest is not None and pane <= self._newest - PANES
+
+    def _move_to(self, pane: int) -> None:
+        if self._newest is None or pane > self._newest:
+            self._newest = pane
+            for old in [held for held in self.panes if self._gone(held)]:
+                self._total -= self.panes.pop(old)

@@ -1,0 +1,85 @@
+"""The numbers of one window, as a table: what a report holds, /metrics exports and rules may name.
+
+Law: `evaluate` is a pure function of counts; equal counts give equal numbers, live or replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from driftmon.stats.columns import Floats
+from driftmon.stats.divergences import DIVERGENCES, Pair
+from driftmon.stats.noise import debiased, noise
+from driftmon.stats.schema import Special
+
+RATIOS: Final[Mapping[str, Special]] = {
+    "missing_ratio": "missing",
+    "invalid_ratio": "invalid",
+    "unseen_ratio": "unseen",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A metric's name without `driftmon_` and unit, its unit ("" where the name says it), its own labels."""
+
+    name: str
+    unit: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def metric(self) -> str:
+        return f"driftmon_{self.name}_{self.unit}" if self.unit else f"driftmon_{self.name}"
+
+
+_plain = [Quantity(divergence.name, divergence.unit, divergence.labels) for divergence in DIVERGENCES]
+QUANTITIES: Final[tuple[Quantity, ...]] = (
+    *_plain[:2],
+    Quantity("kl_divergence_debiased", "nats"),
+    Quantity("kl_noise_floor", "nats"),
+    *_plain[2:],
+    *(Quantity(name) for name in RATIOS),
+    Quantity("window_observations"),
+    Quantity("effective_observations"),
+)
+_INDEX: Final = {(quantity.name, *quantity.labels.values()): index for index, quantity in enumerate(QUANTITIES)}
+
+
+def index_of(name: str, labels: Mapping[str, str] | None = None) -> int:
+    """The row of a quantity; KeyError where there is none.
+
+    >>> QUANTITIES[index_of("entropy", {"distribution": "live"})].metric
+    'driftmon_entropy_nats'
+    """
+    return _INDEX[(name, *(labels or {}).values())]
+
+
+def evaluate(pair: Pair, effective: Floats) -> Floats:
+    """float64[D, features]: every quantity of one window, NaN where it has no meaning.
+
+    `effective` float64[features] is the number of independent observations the live counts are
+    worth: N, or less where the window decays. N = 0 leaves nothing but the counts themselves.
+    """
+    values = np.full((len(QUANTITIES), len(pair.schema.features)), np.nan)
+    for divergence in DIVERGENCES:
+        values[index_of(divergence.name, divergence.labels)] = divergence.of(pair)
+    total = pair.live_total
+    floor = noise(pair, kish=np.divide(effective, total, out=np.ones(len(total)), where=total > 0))
+    values[index_of("kl_divergence_debiased")] = debiased(pair, floor)
+    values[index_of("kl_noise_floor")] = floor.floor_nats
+    for name in RATIOS:
+        values[index_of(name)] = special_share(pair.q_raw, pair, name)
+    values[index_of("window_observations")] = total
+    values[index_of("effective_observations")] = effective
+    values[index_of("missing_ratio") : index_of("window_observations"), total <= 0] = np.nan
+    return values
+
+
+def special_share(shares: Floats, pair: Pair, name: str) -> Floats:
+    """float64[features]: the raw share of missing, invalid or unseen; NaN where a feature has no such bin."""
+    at = pair.schema.special_bins(RATIOS[name])
+    return np.where(at >= 0, shares[at], np.nan) if len(at) else np.zeros(0)

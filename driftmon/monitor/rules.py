@@ -1,0 +1,175 @@
+"""Rules and alerts: three verdict levels and "don't know", three states, one table.
+
+Law: what is not in TRANSITIONS does not happen. UNKNOWN (too little data) appears nowhere, so it
+neither fires nor resolves; BETWEEN is the hysteresis band between `resolve_below` and `above`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from fnmatch import fnmatchcase
+
+
+class Verdict(IntEnum):
+    """What one look says of one value."""
+
+    UNKNOWN = 0
+    CLEAR = 1
+    BETWEEN = 2
+    BREACH = 3
+
+
+class State(IntEnum):
+    """Where an alert stands; "resolved" is a change, not a state."""
+
+    INACTIVE = 0
+    PENDING = 1
+    FIRING = 2
+
+
+TRANSITIONS: Mapping[tuple[State, Verdict], tuple[State, str | None]] = {
+    (State.INACTIVE, Verdict.BREACH): (State.PENDING, None),
+    (State.PENDING, Verdict.BREACH): (State.FIRING, "pending_for_ms"),
+    (State.PENDING, Verdict.BETWEEN): (State.INACTIVE, None),
+    (State.PENDING, Verdict.CLEAR): (State.INACTIVE, None),
+    (State.FIRING, Verdict.CLEAR): (State.INACTIVE, "keep_firing_for_ms"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A fixed threshold on one quantity of the report, for the features and windows its globs match.
+
+    `metric` is a metric's name without `driftmon_` and unit; `labels_of_metric` picks among several
+    ({"direction": "q_p"}). `missing_ratio`, `invalid_ratio` and `unseen_ratio` mean the live share
+    less the reference's share.
+    """
+
+    name: str
+    metric: str
+    above: float
+    metric_labels: Mapping[str, str] = field(default_factory=dict)
+    streams: str = "*"
+    features: str = "*"
+    window: str = "*"
+    resolve_below: float | None = None
+    pending_for_ms: int = 0
+    keep_firing_for_ms: int = 0
+    min_observations: int = 100
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def severity(self) -> str:
+        return self.labels.get("severity", "warning")
+
+    def watches(self, stream: str, feature: str, window: str) -> bool:
+        globs = ((stream, self.streams), (feature, self.features), (window, self.window))
+        return all(fnmatchcase(name, glob) for name, glob in globs)
+
+    def verdict(self, value: float, observations: float) -> Verdict:
+        """
+        >>> rule = Rule("R", "kl_divergence", above=0.1, resolve_below=0.05, min_observations=10)
+        >>> [rule.verdict(value, 10).name for value in (0.2, 0.1, 0.05, 0.04, math.nan)]
+        ['BREACH', 'BETWEEN', 'BETWEEN', 'CLEAR', 'UNKNOWN']
+        >>> rule.verdict(0.2, 9).name
+        'UNKNOWN'
+        """
+        if observations < self.min_observations or math.isnan(value):
+            return Verdict.UNKNOWN
+        if value > self.above:
+            return Verdict.BREACH
+        return (
+            Verdict.CLEAR
+            if value < (self.above if self.resolve_below is None else self.resolve_below)
+            else Verdict.BETWEEN
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One (rule, stream, feature, window) and where it stands; stepped, never changed in place.
+
+    `since_ms` is when the present state began, `active_ms` when the breach that led to it did;
+    `verdict` is the last known one, UNKNOWN only before the first, and `verdict_ms` when it began.
+    """
+
+    rule: Rule
+    stream: str
+    feature: str
+    window: str
+    state: State = State.INACTIVE
+    since_ms: int = 0
+    active_ms: int = 0
+    verdict: Verdict = Verdict.UNKNOWN
+    verdict_ms: int = 0
+    value: float = math.nan
+    noise_floor: float = math.nan
+    top_bins: tuple[TopBin, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return (self.rule.name, self.stream, self.feature, self.window)
+
+
+@dataclass(frozen=True, slots=True)
+class TopBin:
+    """A bin that contributes much: shares of its feature, and its signed term of KL(Q||P) in nats.
+
+    >>> str(TopBin("carrier", "UA", 0.12, 0.04, -0.044))
+    'carrier=UA 12 % -> 4 %'
+    """
+
+    feature: str
+    label: str
+    reference: float
+    live: float
+    contribution_nats: float
+
+    def __str__(self) -> str:
+        return f"{self.feature}={self.label} {_percent(self.reference)} -> {_percent(self.live)}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share < 0.0995 else f"{100 * share:.0f} %"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A transition worth telling: event is "pending", "firing" or "resolved" (no state, a change)."""
+
+    event: str
+    alert: Alert
+    at_ms: int
+
+
+def step(alert: Alert, verdict: Verdict, now_ms: int) -> Alert:
+    """The alert after one verdict; several rows of the table may apply at the same instant."""
+    if verdict not in (Verdict.UNKNOWN, alert.verdict):
+        alert = replace(alert, verdict=verdict, verdict_ms=now_ms)
+    while verdict is not Verdict.UNKNOWN:
+        state, wait = TRANSITIONS.get((alert.state, verdict), (alert.state, None))
+        if state is alert.state or (wait is not None and now_ms - alert.verdict_ms < getattr(alert.rule, wait)):
+            break
+        active_ms = now_ms if state is State.PENDING else alert.active_ms
+        alert = replace(alert, state=state, since_ms=now_ms, active_ms=active_ms)
+    return alert
+
+
+def deadline_ms(alert: Alert) -> int | None:
+    """When this alert would change state if its verdict stayed as it is; None: never."""
+    state, wait = TRANSITIONS.get((alert.state, alert.verdict), (alert.state, None))
+    return None if wait is None or state is alert.state else alert.verdict_ms + int(getattr(alert.rule, wait))
+
+
+def change_of(before: Alert, after: Alert) -> Change | None:
+    """What happened between two steps of one alert, if it is worth telling."""
+    if after.state is before.state:
+        return None
+    event = {State.PENDING: "pending", State.FIRING: "firing"}.get(after.state)
+    if event is None and before.state is State.FIRING:
+        event = "resolved"
+    return None if event is None else Change(event, after, after.since_ms)

@@ -1,0 +1,218 @@
+"""Snapshot: counts as a file. A reference is one, a monitor's state is one, and two of them add.
+
+Law: merge is addition of integers, so shards merged in any order give the same bytes. The file is
+JSON, a feature a line, so that it can be read, compared and written by hand or by other tools.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from driftmon.monitor.panes import Window
+from driftmon.stats.binnings import boolean, categorical, numeric
+from driftmon.stats.schema import Binning, Counts, Feature, Schema
+
+FORMAT: Final = "driftmon.snapshot"
+VERSION: Final = 1
+
+BINNINGS: Mapping[str, Callable[[Mapping[str, Any]], Binning]] = {
+    "numeric": lambda entry: numeric.Binning(tuple(float(edge) for edge in entry["edges"])),
+    "categorical": lambda entry: categorical.Binning(tuple(map(str, entry["categories"]))),
+    "boolean": lambda entry: boolean.Binning(),
+}
+
+
+class SnapshotError(ValueError):
+    """A snapshot that cannot be read or added; the message says which part and what to do."""
+
+
+Panes = Mapping[int, Counts]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """`counts` int64[width]: all observations; `rings`: the panes of each window; `open_panes`: of the finest pane.
+
+    `watermark_ms` is None for a monitor on arrival time. `invalid` counts unreadable values by
+    (feature, reason). `provenance` says where the counts come from; merge keeps what both agree on.
+    """
+
+    schema: Schema
+    counts: Counts
+    rings: Mapping[Window, Panes] = field(default_factory=dict)
+    open_panes: Panes = field(default_factory=dict)
+    watermark_ms: int | None = None
+    invalid: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    sums: Mapping[str, int] = field(default_factory=dict)
+    dispersion: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> str:
+        """16 hex digits over bins and counts: two daemons compare with the same reference where it agrees."""
+        return hashlib.sha256(self.schema.fingerprint.encode() + self.counts.tobytes()).hexdigest()[:16]
+
+    def merge(self, other: Snapshot) -> Snapshot:
+        """The counts of both; SnapshotError where a bin or a pane does not mean the same in the other."""
+        if difference := self.schema.difference(other.schema):
+            raise SnapshotError(f"snapshots of different schemas do not add: {difference}; count both with one schema")
+        if self.rings and other.rings and set(self.rings) != set(other.rings):
+            names = sorted({window.name for window in set(self.rings) ^ set(other.rings)})
+            raise SnapshotError(f"snapshots of different windows do not add: {', '.join(names)}; use one configuration")
+        marks = [mark for mark in (self.watermark_ms, other.watermark_ms) if mark is not None]
+        return Snapshot(
+            self.schema,
+            self.counts + other.counts,
+            {
+                window: _added(self.rings.get(window, {}), other.rings.get(window, {}))
+                for window in {**self.rings, **other.rings}
+            },
+            _added(self.open_panes, other.open_panes),
+            max(marks, default=None),
+            {key: self.invalid.get(key, 0) + other.invalid.get(key, 0) for key in {**self.invalid, **other.invalid}},
+            _merged_provenance(self.provenance, other.provenance),
+            {key: self.sums.get(key, 0) + other.sums.get(key, 0) for key in {**self.sums, **other.sums}},
+        )
+
+    def to_bytes(self) -> bytes:
+        """The file; the same counts always give the same bytes."""
+        head: dict[str, Any] = {"format": FORMAT, "version": VERSION, "fingerprint": self.schema.fingerprint}
+        tail: dict[str, Any] = {"watermark_ms": self.watermark_ms, "invalid": _nested(self.invalid)}
+        tail |= {"sums": dict(sorted(self.sums.items())), "dispersion": self.dispersion, "provenance": self.provenance}
+        head["windows"] = [_shape(window) for window in sorted(self.rings, key=lambda window: window.name)]
+        lines = [f'"features": [\n{_lines(self._features())}\n]', f'"panes": [{_lines(self._panes())}]']
+        lines = [*(_pair(key, head[key]) for key in head), *lines, *(_pair(key, tail[key]) for key in tail)]
+        body = ",\n".join(lines)
+        return ("{" + body + f',\n"checksum": "{_checksum(body)}"}}\n').encode("utf-8", "surrogatepass")
+
+    def _features(self) -> Iterator[dict[str, Any]]:
+        for index, feature in enumerate(self.schema.features):
+            counts = self.counts[self.schema.bins(index)].tolist()
+            yield {**feature.as_dict(), "labels": list(feature.binning.labels()), "counts": counts}
+
+    def _panes(self) -> Iterator[dict[str, Any]]:
+        for window in sorted(self.rings, key=lambda window: window.name):
+            for pane, counts in sorted(self.rings[window].items()):
+                yield {"window": window.name, "pane": pane, "counts": counts.tolist()}
+        for pane, counts in sorted(self.open_panes.items()):
+            yield {"window": None, "pane": pane, "counts": counts.tolist()}
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Snapshot:
+        """Read a file; SnapshotError names what is wrong with it."""
+        try:
+            return _read(data)
+        except (KeyError, TypeError, AttributeError, OverflowError) as fault:
+            raise SnapshotError(f"the snapshot lacks or garbles a part: {fault!r}; build it again") from fault
+
+
+def _read(data: bytes) -> Snapshot:
+    try:
+        tree = json.loads(data)
+    except (ValueError, RecursionError) as fault:
+        raise SnapshotError(
+            f"not a snapshot: {fault}; expected JSON as `driftmon reference build` writes it"
+        ) from fault
+    if not isinstance(tree, dict) or tree.get("format") != FORMAT:
+        raise SnapshotError(f'not a snapshot: "format" must be "{FORMAT}"')
+    if tree.get("version") != VERSION:
+        raise SnapshotError(
+            f"snapshot version {tree.get('version')}, this driftmon reads {VERSION}: use a newer driftmon"
+        )
+    _verify(data, tree.get("checksum"))
+    schema = Schema(tuple(_feature(entry) for entry in tree["features"]))
+    if tree.get("fingerprint", schema.fingerprint) != schema.fingerprint:
+        raise SnapshotError(
+            "the fingerprint is not that of the features: if they were edited on purpose, drop that line"
+        )
+    counts = [
+        _counts(entry["counts"], feature.binning.size)
+        for entry, feature in zip(tree["features"], schema.features, strict=True)
+    ]
+    shapes = tree.get("windows", ())
+    rings: dict[Window, dict[int, Counts]] = {
+        Window(str(s["name"]), int(s["pane_ms"]), s["half_life_ms"]): {} for s in shapes
+    }
+    open_panes: dict[int, Counts] = {}
+    panes_of = {window.name: panes for window, panes in rings.items()} | {None: open_panes}
+    for entry in tree.get("panes", ()):
+        panes_of[entry["window"]][int(entry["pane"])] = _counts(entry["counts"], schema.width)
+    invalid = {
+        (name, reason): int(n) for name, reasons in tree.get("invalid", {}).items() for reason, n in reasons.items()
+    }
+    extras = {key: tree.get(key) or {} for key in ("provenance", "sums", "dispersion")}
+    mark = tree.get("watermark_ms")
+    flat = np.concatenate(counts) if counts else np.zeros(0, dtype=np.int64)
+    return Snapshot(schema, flat, rings, open_panes, None if mark is None else int(mark), invalid, **extras)
+
+
+def _feature(entry: Mapping[str, Any]) -> Feature:
+    kind = str(entry.get("type"))
+    if kind not in BINNINGS:
+        raise SnapshotError(f"feature {entry.get('name')!r}: type {kind!r} is unknown; there are {', '.join(BINNINGS)}")
+    try:
+        return Feature(str(entry["name"]), BINNINGS[kind](entry), entry.get("field"), entry.get("absent", "missing"))
+    except ValueError as fault:
+        raise SnapshotError(f"feature {entry.get('name')!r}: {fault}") from fault
+
+
+def _counts(numbers: list[int], size: int) -> Counts:
+    if not isinstance(numbers, list) or len(numbers) != size:
+        raise SnapshotError(f"{len(numbers)} counts where {size} bins are: one count a bin, special bins included")
+    if not all(type(number) is int and 0 <= number < 2**62 for number in numbers):
+        raise SnapshotError("counts must be whole numbers, 0 or more")
+    return np.array(numbers, dtype=np.int64)
+
+
+def _verify(data: bytes, checksum: str | None) -> None:
+    if checksum is None:
+        return
+    body = data.decode("utf-8", "surrogatepass").rstrip().rpartition(',\n"checksum"')[0][1:]
+    if _checksum(body) != checksum:
+        raise SnapshotError(
+            "the checksum does not fit: damaged, or edited; if edited on purpose, drop the checksum line"
+        )
+
+
+def _checksum(body: str) -> str:
+    return hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _shape(window: Window) -> dict[str, Any]:
+    return {"name": window.name, "pane_ms": window.pane_ms, "half_life_ms": window.half_life_ms}
+
+
+def _pair(key: str, value: object) -> str:
+    return f'"{key}": {json.dumps(value, ensure_ascii=False, sort_keys=True)}'
+
+
+def _lines(entries: Iterator[dict[str, Any]]) -> str:
+    return ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
+
+
+def _nested(invalid: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    nested: dict[str, dict[str, int]] = {}
+    for (feature, reason), times in sorted(invalid.items()):
+        nested.setdefault(feature, {})[reason] = times
+    return nested
+
+
+def _added(one: Panes, other: Panes) -> Panes:
+    return {**other, **{pane: counts + other[pane] if pane in other else counts for pane, counts in one.items()}}
+
+
+def _merged_provenance(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers of records add, spans widen, sources are listed together; the rest is kept where both agree."""
+    merged = {key: one[key] for key in one if other.get(key) == one[key]}
+    if "records" in one and "records" in other:
+        merged["records"] = one["records"] + other["records"]
+    if "from_ms" in one and "from_ms" in other:
+        merged |= {"from_ms": min(one["from_ms"], other["from_ms"]), "to_ms": max(one["to_ms"], other["to_ms"])}
+    sources = sorted({*one.get("sources", ()), *other.get("sources", ())})
+    return merged | ({"sources": sources} if sources else {})
