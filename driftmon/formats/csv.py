@@ -1,0 +1,115 @@
+"""CSV in: a header, then records; separated by comma, semicolon or tab, sniffed.
+
+Law: a record has as many cells as the header, else it is one rejection and costs no other record. A record that
+repeats the header is none: files may be joined, and a rotated log starts anew.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from typing import Final
+
+from driftmon.formats import cells, times
+from driftmon.formats.csv_records import Cells, clean, tolerant
+from driftmon.formats.layout import LINE_BYTES, Layout, Reading
+from driftmon.formats.rejections import MALFORMED, RecordError, Rejections
+from driftmon.monitor.batch import Batch
+from driftmon.stats.columns import Column
+
+SEPARATORS: Final = (",", ";", "\t")
+BYTE_ORDER_MARK: Final = "\ufeff"
+
+
+class Decoder:
+    """Bytes -> Batch for one layout. The header of the first block holds for all; of equal names the first counts.
+
+    A column is found by the feature's `field`, or else its name. Columns the layout does not name are not read;
+    one that is not there is absent from every row, but where none is there every record is rejected.
+
+    >>> from types import SimpleNamespace as Spec
+    >>> decoder = Decoder(Layout([Spec(name="delay", kind="numeric", field=None, absent="missing")]))
+    >>> decoder.decode(b"carrier;delay\\nUA;3\\n").columns["delay"].values, decoder.decode(b"AA;\\n").rows
+    (array([3.]), 1)
+    """
+
+    def __init__(self, layout: Layout, line_bytes: int = LINE_BYTES) -> None:
+        self._layout = layout
+        self._line_bytes = line_bytes
+        self._header: Cells = []
+        self._separator = ""
+        self._places: dict[str, int] = {}  # of each name in a row
+
+    def decode(self, data: bytes, first_line: int = 1) -> Batch:
+        """The rows of whole records; `first_line` is the number of data's first line in the sender's body or file."""
+        rows: list[Cells] = []
+        lines: list[int] = []
+        rejections = Rejections()
+        for index, record in self._records(data):
+            if isinstance(record, RecordError):
+                rejections.add(first_line + index, record)
+            elif not self._repeats_header(record):
+                rows.append(record)
+                lines.append(first_line + index)
+        return self._batch(rows, lines, rejections)
+
+    def _records(self, data: bytes) -> Iterable[tuple[int, Cells | RecordError]]:
+        """Each record with the index of its first line, the fast way if there is nothing wrong with them."""
+        try:
+            text, valid = data.decode(), True
+        except UnicodeDecodeError:
+            text, valid = data.decode(errors="surrogateescape"), False
+        lines = text.removesuffix("\n").removeprefix(BYTE_ORDER_MARK).split("\n")
+        first = next((line for line in lines if line.strip(" \r")), None)
+        if first is None:
+            return ()
+        if not self._separator:
+            self._begin(first)
+        width = len(self._header)
+        records = clean(lines, self._separator, width, self._line_bytes) if valid else None
+        return tolerant(lines, self._separator, width, self._line_bytes) if records is None else enumerate(records)
+
+    def _begin(self, first: str) -> None:
+        """Learn separator and header from the first line there ever is."""
+        self._separator = max(SEPARATORS, key=lambda separator: len(_cut(first, separator)))
+        self._header = [name.strip() for name in _cut(first, self._separator)]
+        for place, name in enumerate(self._header):
+            self._places.setdefault(name, place)
+
+    def _repeats_header(self, record: Cells) -> bool:
+        return record[0].strip() == self._header[0] and [cell.strip() for cell in record] == self._header
+
+    def _batch(self, rows: list[Cells], lines: list[int], rejections: Rejections) -> Batch:
+        time, times_ms = self._layout.time, None
+        names = [_name(reading) for reading in self._layout.features] + ([time.field] if time else [])
+        if not any(name in self._places for name in names):
+            fault = RecordError(MALFORMED, f"the header names none of {', '.join(names[:5])}: is line 1 the header?")
+            for line in lines:
+                rejections.add(line, fault)
+            rows = []
+        if time is not None:
+            place = self._places.get(time.field)
+            given = [None if place is None else cells.time(time.unit, row[place]) for row in rows]
+            rows, times_ms = times.keep(rows, lines, given, time.unit, rejections)
+        return Batch(len(rows), self._columns(rows), times_ms, rejections.counts, rejections.errors)
+
+    def _columns(self, rows: list[Cells]) -> dict[str, Column]:
+        table = list(zip(*rows, strict=True)) if rows else [()] * len(self._header)
+        return {
+            reading.name: cells.column(reading.kind, table[self._places[_name(reading)]])
+            for reading in self._layout.features
+            if _name(reading) in self._places
+        }
+
+
+def _cut(line: str, separator: str) -> Cells:
+    """The names in a header; all of it as one name if it is no CSV, which then names no field."""
+    try:
+        return next(csv.reader([line], delimiter=separator))
+    except csv.Error:
+        return [line]
+
+
+def _name(reading: Reading) -> str:
+    """The column of a feature: CSV does not nest, so a path is a name with dots."""
+    return reading.field or reading.name

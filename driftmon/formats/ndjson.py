@@ -1,0 +1,176 @@
+"""JSON in: one object a line (NDJSON), an array of objects, or one object over several lines; sniffed.
+
+Law: each line counts for itself. A line is one row or one rejection, whatever stands around it, and cutting
+the data at newlines changes nothing. Only an array that holds objects is as many records as it has elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from driftmon.formats import records, times
+from driftmon.formats.layout import DEPTH, LINE_BYTES, Layout
+from driftmon.formats.rejections import RecordError, Rejections
+from driftmon.formats.rows import Row, Rows
+from driftmon.monitor.batch import Batch
+
+# What msgspec raises for a record that does not fit: wrong type or not JSON; not UTF-8; nested a thousand deep.
+MISFIT: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+NOT_OPENERS: Final = bytes(byte for byte in range(256) if byte not in b"{[\n")
+
+
+class Decoder:
+    """Bytes -> Batch for one layout, in blocks of at most 256 KiB: more falls out of the processor's cache.
+
+    >>> from types import SimpleNamespace as Spec
+    >>> delay = Spec(name="delay", kind="numeric", field=None, absent="missing")
+    >>> batch = Decoder(Layout([delay])).decode(b'{"delay": 3}\\n{"delay": \\n{"delay": "late"}\\n')
+    >>> batch.rows, batch.columns["delay"].invalid, dict(batch.rejected)
+    (2, {'text': [1]}, {'malformed': 1})
+    """
+
+    def __init__(self, layout: Layout, line_bytes: int = LINE_BYTES) -> None:
+        self._layout = layout
+        self._line_bytes = line_bytes
+        self._rows = Rows(layout)
+        self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(self._rows.struct)
+        self._many: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[self._rows.struct])  # type: ignore[name-defined]
+
+    def decode(self, data: bytes, first_line: int = 1) -> Batch:
+        """The rows of whole records; `first_line` is the number of data's first line in the sender's body or file.
+
+        An array's size is its caller's to bound: it is read in one piece. Its errors count elements, not lines.
+        """
+        found = _Found(first_line)
+        if not self._array(data, found) and not self._spread_object(data, found):
+            for piece in pieces(data, self._line_bytes):
+                if not self._clean_lines(piece, found):
+                    self._lines(piece, found)
+        return self._batch(found)
+
+    def _array(self, data: bytes, found: _Found) -> bool:
+        """The data is one array of records: take them."""
+        if data.lstrip()[:1] != b"[":
+            return False
+        try:
+            data.decode()
+            rows = self._many.decode(data)
+            flat = data.count(b"{") == len(rows) and data.count(b"[") == 1
+        except MISFIT:
+            flat = False
+        if flat:
+            found.add_all(rows)
+            return True
+        try:
+            value = records.parse(data, len(data))
+        except RecordError:
+            return False
+        for element in records.elements(value):
+            found.take(element)
+            found.line += 1
+        return True
+
+    def _spread_object(self, data: bytes, found: _Found) -> bool:
+        """The data is one object over several lines, as people write it: take it."""
+        first, newline, _ = data.lstrip().partition(b"\n")
+        if not newline or first[:1] != b"{" or first.rstrip()[-1:] == b"}":
+            return False
+        try:
+            found.take(records.parse(data, self._line_bytes))
+        except RecordError:
+            return False
+        return True
+
+    def _clean_lines(self, piece: bytes, found: _Found) -> bool:
+        """The fast way: all lines at once, if each is one flat object that fits the struct.
+
+        msgspec takes `{}{}` for two records and a record over two lines for one. One opening brace a line and
+        as many records as lines rule out both, and bound the depth.
+        """
+        openers = piece.translate(None, NOT_OPENERS).removesuffix(b"\n") + b"\n"
+        count = len(openers) // 2
+        if len(piece) > self._line_bytes or openers != b"{\n" * count:
+            return False
+        try:
+            piece.decode()  # msgspec does not look into the texts it skips
+            rows = self._one.decode_lines(piece)
+        except MISFIT:
+            return False
+        if len(rows) != count:
+            return False
+        found.add_all(rows)
+        return True
+
+    def _lines(self, piece: bytes, found: _Found) -> None:
+        """Line by line: into the struct where that fits, else the tolerant way."""
+        lines = piece.removesuffix(b"\n")
+        openers = lines.translate(None, NOT_OPENERS)
+        for line, opened in zip(lines.split(b"\n"), openers.split(b"\n"), strict=True):
+            if line.strip():
+                try:
+                    self._line(line, len(opened), found)
+                except RecordError as why:
+                    found.reject(why)
+            found.line += 1
+
+    def _line(self, line: bytes, openers: int, found: _Found) -> None:
+        if openers <= DEPTH and len(line) <= self._line_bytes:
+            try:
+                line.decode()
+                found.add(self._one.decode(line))
+                return
+            except MISFIT:
+                pass  # the tolerant way takes more, or says what is wrong
+        for element in records.elements(records.parse(line, self._line_bytes)):
+            found.take(element)
+
+    def _batch(self, found: _Found) -> Batch:
+        rows, times_ms, time = found.rows, None, self._layout.time
+        if time is not None:
+            rows, times_ms = times.keep(rows, found.lines, self._rows.times(rows), time.unit, found.rejections)
+        return Batch(len(rows), self._rows.columns(rows), times_ms, found.rejections.counts, found.rejections.errors)
+
+
+def pieces(data: bytes, line_bytes: int) -> Iterator[bytes]:
+    """Whole lines of at most `line_bytes` together, so that in them no line is too long; such a line alone."""
+    start = 0
+    while start < len(data):
+        end = start + line_bytes
+        cut = len(data) if end >= len(data) else data.rfind(b"\n", start, end) + 1
+        if not cut:
+            cut = data.find(b"\n", end) + 1 or len(data)
+        yield data[start:cut]
+        start = cut
+
+
+class _Found:
+    """Rows and rejections so far, and the number of the line at hand."""
+
+    def __init__(self, line: int) -> None:
+        self.line = line
+        self.rows: list[Row] = []
+        self.lines: list[int] = []  # of each row
+        self.rejections = Rejections()
+
+    def add(self, row: Row) -> None:
+        self.rows.append(row)
+        self.lines.append(self.line)
+
+    def add_all(self, rows: list[Row]) -> None:
+        """One row a line from here on."""
+        self.rows += rows
+        self.lines += range(self.line, self.line + len(rows))
+        self.line += len(rows)
+
+    def take(self, value: Any) -> None:
+        """Add a JSON value if it is a record."""
+        try:
+            self.add(records.record(value))
+        except RecordError as why:
+            self.reject(why)
+
+    def reject(self, why: RecordError) -> None:
+        self.rejections.add(self.line, why)
