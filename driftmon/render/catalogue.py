@@ -1,0 +1,217 @@
+"""Every metric driftmon exports, in the order it exports them: one table for /metrics, README, rules and dashboards.
+
+Law: nothing is exported that is not in CATALOGUE, and how many series a configuration makes follows
+from the labels alone. P = reference, Q = live, p and q smoothed, q̂ the raw live shares, all in nats.
+"""
+
+# ruff: noqa: E501  one metric a line: this is a table
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from driftmon.monitor.panes import Window
+from driftmon.monitor.rules import Rule
+from driftmon.stats.columns import BOOLEAN, NESTED, NUMBER, TEXT
+
+Kind: TypeAlias = Literal["gauge", "counter", "histogram", "info"]
+Bins: TypeAlias = Literal["none", "window", "counters"]
+
+PREFIX: Final = "driftmon_"
+FEATURE: Final = ("stream", "feature")
+WINDOW: Final = ("stream", "feature", "window")
+DIRECTIONS: Final = ("q_p", "p_q")
+DISTRIBUTIONS: Final = ("reference", "live")
+OWN_VALUES: Final[Mapping[str, tuple[str, ...]]] = {"direction": DIRECTIONS, "distribution": DISTRIBUTIONS}
+INVALID_REASONS: Final = {
+    "numeric": (TEXT, BOOLEAN, NESTED),
+    "boolean": (TEXT, NUMBER, NESTED),
+    "categorical": (NESTED,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. `labels` in order; `only` the kinds of feature that have it; `bins` the modes that bring it."""
+
+    name: str
+    kind: Kind
+    unit: str  # "" where it has none; else the name's suffix
+    help: str
+    labels: tuple[str, ...] = ()
+    core: bool = True
+    only: tuple[str, ...] = ("numeric", "categorical", "boolean")
+    bins: tuple[Bins, ...] = ()
+
+    @property
+    def window(self) -> bool:
+        return "window" in self.labels
+
+    @property
+    def family(self) -> str:
+        """The name OpenMetrics gives the family: without `_total` or `_info`.
+
+        >>> Metric("driftmon_surprisal_nats_total", "counter", "nats", "").family
+        'driftmon_surprisal_nats'
+        """
+        suffix = {"counter": "_total", "info": "_info"}.get(self.kind, "")
+        return self.name.removesuffix(suffix)
+
+    @property
+    def quantity(self) -> str:
+        """The name that the report and rules use: without prefix and unit `nats`.
+
+        >>> METRICS["driftmon_kl_divergence_nats"].quantity, METRICS["driftmon_missing_ratio"].quantity
+        ('kl_divergence', 'missing_ratio')
+        """
+        return self.name.removeprefix(PREFIX).removesuffix("_nats")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What of the catalogue is exported: `metrics: {set, bins}` and `limits: {series}` of the configuration."""
+
+    metrics: Literal["core", "full"] = "core"
+    bins: Bins = "none"
+    limit: int = 10_000
+
+    def takes(self, metric: Metric) -> bool:
+        return self.bins in metric.bins if metric.bins else metric.core or self.metrics == "full"
+
+
+def _divergence(name: str, text: str, *own: str, core: bool = False, only: tuple[str, ...] = ()) -> Metric:
+    unit = name.rpartition("_")[2] if name.endswith(("_nats", "_ratio")) else ""
+    kinds = only or ("numeric", "categorical", "boolean")
+    return Metric(PREFIX + name, "gauge", unit, text, (*WINDOW, *own), core, kinds)
+
+
+def _feature(name: str, kind: Kind, unit: str, text: str, *own: str, core: bool = True, only: str = "") -> Metric:
+    kinds = (only,) if only else ("numeric", "categorical", "boolean")
+    return Metric(PREFIX + name, kind, unit, text, (*FEATURE, *own), core, kinds)
+
+
+def _bins(name: str, kind: Kind, unit: str, text: str, labels: tuple[str, ...], *modes: Bins) -> Metric:
+    return Metric(PREFIX + name, kind, unit, text, labels, False, bins=modes)
+
+
+def _process(name: str, kind: Kind, unit: str, text: str, *labels: str) -> Metric:
+    return Metric(PREFIX + name, kind, unit, text, labels)
+
+
+# fmt: off
+CATALOGUE: Final[tuple[Metric, ...]] = (
+    _divergence("kl_divergence_nats", 'KL divergence of the window: direction="q_p" is KL(Q||P) = sum q ln(q/p), "p_q" is KL(P||Q) = sum p ln(p/q). Never sum or average it over pods.', "direction", core=True),
+    _divergence("kl_divergence_debiased_nats", "KL(q̂||p) less its expectation when nothing has drifted; may be negative.", core=True),
+    _divergence("kl_noise_floor_nats", "99 % quantile of KL(q̂||p) when nothing has drifted, for this many observations.", core=True),
+    _divergence("cross_entropy_nats", 'Cross-entropy: direction="q_p" is H(Q,P) = -sum q ln p, "p_q" is H(P,Q) = -sum p ln q.', "direction", core=True),
+    _divergence("entropy_nats", "Entropy of the reference, H(P) = -sum p ln p, or of the live data, H(Q) = -sum q ln q.", "distribution", core=True),
+    _divergence("js_divergence_nats", "Jensen-Shannon divergence (KL(P||M) + KL(Q||M)) / 2 with M = (P + Q) / 2; at most ln 2."),
+    _divergence("psi_nats", "Population stability index, KL(Q||P) + KL(P||Q) = sum (q - p) ln(q/p)."),
+    _divergence("hellinger_distance", "Hellinger distance sqrt(sum (sqrt p - sqrt q)^2 / 2), from 0 to 1."),
+    _divergence("total_variation_distance", "Total variation distance sum |p - q| / 2, from 0 to 1."),
+    _divergence("ks_distance", "Kolmogorov-Smirnov distance max |cumsum(q - p)| over the regular bins.", only=("numeric",)),
+    _divergence("wasserstein_distance", "Wasserstein-1 distance between bin midpoints, in the unit of the feature.", only=("numeric",)),
+    _divergence("missing_ratio", "Share of the window's values that are missing."),
+    _divergence("invalid_ratio", "Share of the window's values that could not be read as the feature's type."),
+    _divergence("unseen_ratio", "Share of the window's values outside the reference's vocabulary.", only=("categorical",)),
+    _divergence("window_observations", "Observations in the window, N; with a half-life the sum of weights.", core=True),
+    _divergence("effective_observations", "Observations in the window less what decay costs."),
+    _bins("window_bin_observations", "gauge", "", "Observations of each bin in the window; sum them over pods.", (*WINDOW, "bin"), "window"),
+    _feature("feature_status_code", "gauge", "", "0 ok, 1 significant, 2 drift, 3 insufficient_data, 4 weak_reference, 5 warming_up, 6 stale."),
+    _feature("observations_total", "counter", "", "Observations counted since the stream began."),
+    _feature("missing_values_total", "counter", "", "Observations whose value was missing.", core=False),
+    _feature("invalid_values_total", "counter", "", "Observations whose value could not be read as the feature's type.", core=False),
+    _feature("invalid_value_reasons_total", "counter", "", "Invalid values by what they were: text, boolean, number or nested.", "reason", core=False),
+    _feature("unseen_values_total", "counter", "", "Observations outside the reference's vocabulary.", core=False, only="categorical"),
+    _feature("surprisal_nats_total", "counter", "nats", "Sum of -ln p(x); its rate over that of observations_total is H(q̂,P), over any range and any pods."),
+    _feature("last_observation_timestamp_seconds", "gauge", "seconds", "Arrival time of the feature's last observation."),
+    _feature("drift_seconds_total", "counter", "seconds", "Time the feature was evaluated and in drift.", core=False),
+    _feature("evaluated_seconds_total", "counter", "seconds", "Time the feature had enough data to be judged.", core=False),
+    _bins("bin_observations_total", "counter", "", "Observations of each bin since the stream began.", (*FEATURE, "bin"), "counters"),
+    _bins("reference_bin_ratio", "gauge", "ratio", "Smoothed p of each bin, (n + a) / (N + a K).", (*FEATURE, "bin"), "window", "counters"),
+    _bins("reference_observations", "gauge", "", "Observations of the feature in the reference.", FEATURE, "window", "counters"),
+    _bins("smoothing_pseudocount", "gauge", "", "The a of (n + a) / (N + a K), counts per bin.", ("stream",), "window", "counters"),
+    _process("alert_state", "gauge", "", "0 inactive, 1 pending, 2 firing.", *WINDOW, "rule", "severity"),
+    _process("rule_threshold", "gauge", "", "The value above which a rule breaches, in the unit of its metric.", "rule"),
+    _process("reference_info", "info", "", "1; reference is a digest of the bins and counts of P, source where it came from.", "stream", "reference", "source"),
+    _process("reference_timestamp_seconds", "gauge", "seconds", "When the reference was built, by the times in its data.", "stream"),
+    _process("series_limit_exceeded", "gauge", "", "Features of the stream that are not exported, because limits.series would be exceeded.", "stream"),
+    _process("ingest_records_total", "counter", "", "Records received.", "stream", "source"),
+    _process("ingest_records_rejected_total", "counter", "", "Records that could not be used.", "stream", "source", "reason"),
+    _process("ingest_late_records_total", "counter", "", "Records whose pane had closed already; not counted.", "stream", "source"),
+    _process("ingest_duration_seconds", "histogram", "seconds", "Time to decode and count one block of records."),
+    _process("tick_duration_seconds", "histogram", "seconds", "Time to evaluate one stream and publish the result."),
+    _process("mailbox_bytes", "gauge", "bytes", "Bytes received and not yet counted."),
+    _process("mailbox_limit_bytes", "gauge", "bytes", "Bytes the mailbox holds before it answers 429."),
+    _process("storage_ephemeral", "gauge", "", "1 when nothing is kept over a restart (no --storage.path)."),
+    _process("alert_notifications_total", "counter", "", "Notifications attempted.", "sink"),
+    _process("alert_notifications_failed_total", "counter", "", "Notifications that failed; those worth it are retried.", "sink"),
+    _process("config_last_reload_successful", "gauge", "", "1 if the last load of the configuration succeeded."),
+    _process("config_last_reload_success_timestamp_seconds", "gauge", "seconds", "When the configuration was last loaded with success."),
+    _process("build_info", "info", "", "1, with the versions of driftmon and Python.", "version", "python"),
+)
+# fmt: on
+
+METRICS: Final[Mapping[str, Metric]] = {metric.name: metric for metric in CATALOGUE}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What of a stream decides the number of its series: features by kind and by K, special bins included."""
+
+    stream: str
+    kinds: Mapping[str, str]
+    bins: Mapping[str, int]
+    windows: tuple[Window, ...]
+
+
+def series_count(streams: Sequence[StreamFacts], rules: Sequence[Rule], selection: Selection) -> int:
+    """Series on /metrics that come from data and rules, before the limit; the daemon's own are some dozens more.
+
+    >>> facts = StreamFacts("s", {"x": "numeric"}, {"x": 18}, (Window.sliding("fast", 3_600_000),))
+    >>> series_count([facts], [Rule("R", "kl_divergence", 0.1)], Selection())
+    18
+    """
+    per_feature = sum(sum(feature_series(facts, rules, selection).values()) for facts in streams)
+    of_streams = [metric for metric in CATALOGUE if _of_stream(metric) and selection.takes(metric)]
+    return per_feature + len(of_streams) * len(streams) + len({rule.name for rule in rules})
+
+
+def feature_series(facts: StreamFacts, rules: Sequence[Rule], selection: Selection) -> dict[str, int]:
+    """Series per feature of one stream, by feature name."""
+    taken = [metric for metric in CATALOGUE if "feature" in metric.labels and selection.takes(metric)]
+    return {name: sum(_series(metric, facts, name, rules) for metric in taken) for name in facts.kinds}
+
+
+def _series(metric: Metric, facts: StreamFacts, feature: str, rules: Sequence[Rule]) -> int:
+    kind = facts.kinds[feature]
+    if kind not in metric.only:
+        return 0
+    if "rule" in metric.labels:
+        return sum(rule.watches(facts.stream, feature, window.name) for rule in rules for window in facts.windows)
+    each = {"bin": facts.bins[feature], "reason": len(INVALID_REASONS[kind]), "window": len(facts.windows)}
+    count = 1
+    for label in metric.labels:
+        count *= each.get(label, len(OWN_VALUES.get(label, ("one",))))
+    return count
+
+
+def _of_stream(metric: Metric) -> bool:
+    """Said once per stream by the reports, not by the daemon's own counters (which have a source)."""
+    own = {"reference", "source"} if metric.kind == "info" else set()
+    return "stream" in metric.labels and set(metric.labels) <= {"stream"} | own
+
+
+def metric_table() -> str:
+    """The README's table in Markdown, one line per metric."""
+    return "\n".join(("| metric | type | labels | core | what |", "| --- | --- | --- | --- | --- |", *_rows()))
+
+
+def _rows() -> Iterator[str]:
+    for metric in CATALOGUE:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        modes = ", ".join(f"`bins: {mode}`" for mode in metric.bins)
+        exported = "x" if metric.core else modes
+        text = metric.help.replace("|", "\\|")
+        yield f"| `{metric.name}` | {metric.kind} | {labels} | {exported} | {text} |"

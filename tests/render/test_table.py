@@ -1,0 +1,28 @@
+"""The table for a terminal: aligned, complete, and harmless whatever the data are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from driftmon.monitor.references import WarmUp
+from driftmon.monitor.report import Report
+from driftmon.render.table import table
+from driftmon.stats.edges import FeatureSpec
+
+
+def test_a_line_per_feature_and_window(reports: Mapping[str, Report]) -> None:
+    lines = table(reports).splitlines()
+    assert len(lines) == 1 + 4 * 2 + 4 * 2 + 4
+    assert [line.split()[-1] for line in lines if line.startswith("flights  delay ")] == ["drift", "drift"]
+
+
+def test_without_a_value_there_is_a_dash(empty: Report) -> None:
+    assert table({"idle": empty}).splitlines()[1].split()[3:7] == ["0", "-", "-", "-"]
+
+
+def test_names_cannot_steer_the_terminal() -> None:
+    name = "evil\x1b[2J\r\n\u202e"
+    text = table({"s": WarmUp("s", (FeatureSpec(name, "numeric"),), 10).tick(0)})
+    assert len(text.splitlines()) == 2
+    assert "\x1b" not in text
+    assert "\\u001b" in text
