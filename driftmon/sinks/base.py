@@ -1,0 +1,129 @@
+"""What the outbox and a sink agree on: a sink sends once and says what became of it; it never retries itself.
+
+Law: `send` returns (all taken), raises Retry (nothing settled, come again) or Reject (these notices
+will never be taken; the others were). Resending, backing off and counting are the outbox's.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import urlsplit
+
+from driftmon.render.notice import Notice
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_SECONDS: Final = 3.0
+TOTAL_SECONDS: Final = 10.0
+RETRIED_STATUS: Final = frozenset({408, 425, 429})  # and every 5xx
+METADATA_V6: Final = ipaddress.ip_address("fd00:ec2::254")
+SHOWN_REPLY: Final = 200  # characters of a refusal worth logging
+
+
+class Retry(Exception):  # noqa: N818  a wish, not an error
+    """The receiver is away or busy; `after_s` is its own wish (Retry-After), None where it has none."""
+
+    def __init__(self, reason: str, after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
+
+
+class Reject(Exception):  # noqa: N818
+    """The receiver will never take `refused`; the rest of the batch, if any, was taken."""
+
+    def __init__(self, reason: str, refused: Sequence[Notice] = (), status: int | None = None) -> None:
+        super().__init__(reason)
+        self.refused = tuple(refused)
+        self.status = status
+
+
+class Sink(Protocol):
+    """`sinks/<type>.py` holds a class of this shape and a frozen dataclass `Options` beside it.
+
+    `resends` tells whether the receiver forgets: Alertmanager needs every firing alert again each
+    minute, a webhook is told once per transition.
+    """
+
+    resends: bool
+
+    def __init__(self, options: Any) -> None: ...
+    async def send(self, alerts: Sequence[Notice], now_ms: int) -> None: ...
+    async def close(self) -> None: ...
+
+
+def checked_endpoint(endpoint: str) -> str:
+    """An http(s) URL with a host that is no link-local address, else ValueError.
+
+    >>> checked_endpoint("http://127.0.0.1:9093/")
+    'http://127.0.0.1:9093/'
+    >>> checked_endpoint("127.0.0.1:9093")
+    Traceback (most recent call last):
+    ValueError: '127.0.0.1:9093' is no http or https URL; write it as http://host:port
+    """
+    try:
+        parts = urlsplit(endpoint)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        fine = False
+    if not fine:
+        raise ValueError(f"{endpoint!r} is no http or https URL; write it as http://host:port")
+    if _hands_out_credentials(parts.hostname or ""):
+        raise ValueError(f"{endpoint!r} is where clouds hand out credentials; name the receiver's own address")
+    return endpoint
+
+
+def _hands_out_credentials(host: str) -> bool:
+    """169.254.0.0/16, fe80::/10 and the IPv6 twin of the metadata service, written as addresses."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_link_local or address == METADATA_V6
+
+
+def client() -> httpx.AsyncClient:
+    """An HTTP client that follows no redirects and takes no proxy or credentials from the environment."""
+    import httpx  # noqa: PLC0415  17 MB that a daemon with the log sink alone never needs
+
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS), follow_redirects=False, trust_env=False
+    )
+
+
+async def post(http: httpx.AsyncClient, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    """POST once. 2xx returns; a timeout, a broken connection, 408, 425, 429, 5xx raise Retry; the rest Reject."""
+    import httpx  # noqa: PLC0415
+
+    try:
+        reply = await http.post(url, content=body, headers={"Content-Type": "application/json", **headers})
+    except httpx.TransportError as error:
+        raise Retry(f"{url}: {type(error).__name__} {error}".rstrip()) from None
+    if reply.is_success:
+        return
+    said = f"{url}: {reply.status_code} {reply.text[:SHOWN_REPLY].strip()}"
+    if reply.status_code in RETRIED_STATUS or reply.is_server_error:
+        raise Retry(said, _seconds(reply.headers.get("Retry-After"), reply.headers.get("Date")))
+    raise Reject(said, status=reply.status_code)
+
+
+def _seconds(retry_after: str | None, date: str | None) -> float | None:
+    """Retry-After in seconds; a date counts from the reply's own clock.
+
+    >>> _seconds("7", None), _seconds("soon", None), _seconds(None, None)
+    (7.0, None, None)
+    >>> _seconds("Tue, 24 Nov 2026 06:01:00 GMT", "Tue, 24 Nov 2026 06:00:30 GMT")
+    30.0
+    """
+    if retry_after is None:
+        return None
+    if retry_after.strip().isdigit():
+        return float(retry_after)
+    try:
+        until, now = email.utils.parsedate_to_datetime(retry_after), email.utils.parsedate_to_datetime(date or "")
+        return max(0.0, (until - now).total_seconds())
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,148 @@
+"""Block: bytes on their way in. Settled: what became of them. Lines: a byte stream cut into whole records.
+
+Law: a block holds whole records only and is acknowledged exactly once, with Settled or an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol, TypeAlias
+
+from driftmon.monitor.batch import LineError
+
+BLOCK_BYTES: Final = 256 * 1024  # one block keeps the pump busy for about a millisecond
+
+Format: TypeAlias = Literal["ndjson", "csv"]
+Position: TypeAlias = Mapping[str, int | str]  # opaque to everyone but the source that made it; survives JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A block was counted: rows used, records refused by reason, rows too late; `durable` once on disk."""
+
+    accepted: int
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    late: int = 0
+    errors: tuple[LineError, ...] = ()
+    duplicate: bool = False
+    durable: bool = False
+
+
+Ack: TypeAlias = Callable[[Settled | Exception], None]
+
+
+def unanswered(outcome: Settled | Exception) -> None:
+    """The ack of sources that have nobody to tell; the counters tell it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole records of one stream, at most about BLOCK_BYTES.
+
+    `source` is the kind of source (a metric label), `origin` the very one ("file:/var/log/a.ndjson");
+    `position` is where its source would go on after this block. `first_line` is the number of the
+    block's first line in its input, so that errors name the line a person can look up.
+    """
+
+    stream: str
+    source: str
+    format: Format
+    data: bytes
+    position: Position | None = None
+    ack: Ack = unanswered
+    origin: str = ""
+    first_line: int = 1
+
+
+class Limits(Protocol):
+    """What a source must keep to; the daemon's limits have it."""
+
+    @property
+    def line_bytes(self) -> int: ...
+
+
+class Source(Protocol):
+    """The world in. `Source(stream, options, limits)`; `blocks` ends at the end of input.
+
+    `origin` is the same in each of its blocks: the name under which its position is kept.
+    """
+
+    @property
+    def origin(self) -> str: ...
+    def blocks(self, resume: Position | None) -> AsyncIterator[Block]: ...
+
+
+class Lines:
+    """Cuts a stream of bytes at line ends; a torn last line waits for its rest.
+
+    A line longer than `line_bytes` is cut short just above that length, so its format rejects it as
+    too long, once, and no more of it is kept. With `quotes`, a line end between two double quotes is
+    part of a cell and no place to cut; an unclosed quote holds at most `line_bytes` up.
+
+    >>> lines = Lines(line_bytes=8)
+    >>> lines.feed(b"one\\ntw"), lines.feed(b"o\\n" + b"x" * 20), lines.feed(b"x\\n3\\n"), lines.rest()
+    (b'one\\n', b'two\\n', b'xxxxxxxxxx\\n3\\n', b'')
+    """
+
+    def __init__(self, line_bytes: int, *, quotes: Literal[b"", b'"'] = b"") -> None:
+        self._limit = line_bytes
+        self._quotes = quotes
+        self._torn = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """The lines that are complete now."""
+        data = self._torn + data
+        end = self._last_line_end(data)
+        whole, torn = data[:end], data[end:]
+        self._torn = torn[: self._limit + 1]
+        return whole
+
+    def rest(self) -> bytes:
+        """The torn last line, at the end of input; forgotten here."""
+        torn, self._torn = self._torn, b""
+        return torn
+
+    @property
+    def torn_bytes(self) -> int:
+        """How many bytes wait for the rest of their line."""
+        return len(self._torn)
+
+    def _last_line_end(self, data: bytes) -> int:
+        last = end = data.rfind(b"\n") + 1
+        while self._quotes and end and data.count(self._quotes, 0, end) % 2:
+            end = data.rfind(b"\n", 0, data.rfind(self._quotes, 0, end)) + 1
+        return last if len(data) - end > self._limit else end
+
+
+def pieces(data: bytes, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
+    """Cut a body at line ends: (number of its first line, piece) of about `block_bytes`.
+
+    >>> list(pieces(b"1\\n2\\n3\\n4", block_bytes=4))
+    [(1, b'1\\n2\\n'), (3, b'3\\n4')]
+    """
+    start, line = 0, 1
+    while start < len(data):
+        end = len(data)
+        if end - start > block_bytes:
+            cut = data.rfind(b"\n", start, start + block_bytes)
+            cut = cut if cut >= 0 else data.find(b"\n", start + block_bytes)
+            end = cut + 1 if cut >= 0 else end
+        piece = data[start:end]
+        yield line, piece
+        start, line = end, line + piece.count(b"\n")
+
+
+def with_header(form: Format, header: bytes, whole: bytes) -> tuple[bytes, bytes]:
+    """(block, header): every CSV block opens with its input's header line, so that it can be read by itself.
+
+    >>> with_header("csv", b"", b"a,b\\n1,2\\n")
+    (b'a,b\\n1,2\\n', b'a,b\\n')
+    >>> with_header("csv", b"a,b\\n", b"3,4\\n")
+    (b'a,b\\n3,4\\n', b'a,b\\n')
+    """
+    if form != "csv":
+        return whole, b""
+    if header:
+        return header + whole, header
+    return whole, whole[: whole.find(b"\n") + 1] or whole + b"\n"
