@@ -1,156 +1,201 @@
-"""Assessment: rules held against the numbers of each evaluation; alerts are stepped here and nowhere else.
+"""Assessment: every rule judged at every look; alerts are stepped here and nowhere else.
 
-Law: verdicts are arrays over all features (0.02 ms for 3,000 pairs); Python steps only the few
-(rule, feature, window) that are in breach, pending or firing.
+Law: an alert moves only as TRANSITIONS says. Python steps the few (rule, feature, window) that are in
+breach, pending or firing; a rule `per: stream` shows one alert for all its features.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftmon.monitor.panes import Window
-from driftmon.monitor.quantities import RATIOS, index_of, special_share
-from driftmon.monitor.report import Status
-from driftmon.monitor.rules import Alert, Change, Rule, State, TopBin, Verdict, change_of, step
+from driftmon.monitor.calibration import Calibration
+from driftmon.monitor.clearing import CLEAR_PANES
+from driftmon.monitor.judgement import Judgement, by_bound, by_evidence, by_threshold
+from driftmon.monitor.panes import Ring, Window
+from driftmon.monitor.rules import Alert, Change, Rule, State, Verdict, change_of, step
 from driftmon.stats.columns import Floats
-from driftmon.stats.divergences import Pair, kl_qp
+from driftmon.stats.divergences import Pair
 from driftmon.stats.schema import Schema
 
 Key = tuple[int, int, int]  # rule, window, feature
 
-TOP_BINS = 3
+STREAM: Final = -1  # the feature number of an alert that is about the whole stream
+NAMED_FEATURES: Final = 5
 
 
 class Assessment:
     """The alerts of one stream. `look` once per evaluation, `take_changes` once per report."""
 
     def __init__(
-        self, stream: str, schema: Schema, windows: Sequence[Window], rules: Sequence[Rule], pane_ms: int
+        self,
+        stream: str,
+        schema: Schema,
+        windows: Sequence[Window],
+        rules: Sequence[Rule],
+        calibrations: Mapping[int, Calibration],
     ) -> None:
-        self._stream, self._schema, self._windows, self._rules = stream, schema, windows, rules
-        self._longest_step_ms = pane_ms
+        self._stream, self._schema, self._windows = stream, schema, windows
+        self.calibrations = calibrations
+        self._rules = [self._patient(rule, calibrations.get(index)) for index, rule in enumerate(rules)]
         self._active: dict[Key, Alert] = {}
         self._changes: list[Change] = []
-        self._at_ms: int | None = None
-        self.drift_ms = np.zeros(len(schema.features), dtype=np.int64)
-        self.evaluated_ms = np.zeros(len(schema.features), dtype=np.int64)
         watched = [[[r.watches(stream, name, w.name) for name in schema.names] for w in windows] for r in rules]
         self._watched = np.array(watched, dtype=np.bool_).reshape(len(rules), len(windows), len(schema.names))
+        for index in calibrations:  # evidence is weighed once, not per window: its alert is the shortest window's
+            watching = np.flatnonzero(self._watched[index].any(axis=1)).tolist()
+            shortest = min(watching, key=lambda at: windows[at].pane_ms, default=0)
+            self._watched[index, np.arange(len(windows)) != shortest] = False
+
+    @staticmethod
+    def _patient(rule: Rule, calibration: Calibration | None) -> Rule:
+        if calibration is None:
+            return rule
+        return replace(rule, keep_firing_for_ms=max(rule.keep_firing_for_ms, CLEAR_PANES * calibration.pane_ms))
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
-        return tuple(self._active[key] for key in sorted(self._active))
+        """Those to show: of a rule per stream its one alert, of others each feature's."""
+        return tuple(alert for key, alert in sorted(self._active.items()) if self._shown(key))
+
+    @property
+    def held(self) -> tuple[Alert, ...]:
+        """All alerts, those behind a stream's alert included: what a restart needs."""
+        return tuple(alert for _, alert in sorted(self._active.items()))
+
+    def _shown(self, key: Key) -> bool:
+        return (key[2] == STREAM) == (self._rules[key[0]].per == "stream")
 
     def restore(self, alerts: Sequence[Alert]) -> None:
         """Take over alerts of an earlier run by name; those of rules, windows or features that are gone are dropped."""
         rules = {rule.name: index for index, rule in enumerate(self._rules)}
         windows = {window.name: index for index, window in enumerate(self._windows)}
-        features = {name: index for index, name in enumerate(self._schema.names)}
+        features = {"": STREAM} | {name: index for index, name in enumerate(self._schema.names)}
         for alert in alerts:
-            key = (rules.get(alert.rule.name), windows.get(alert.window), features.get(alert.feature))
-            if key[0] is not None and key[1] is not None and key[2] is not None and self._watched[key]:
-                self._active[key[0], key[1], key[2]] = replace(alert, rule=self._rules[key[0]])
+            rule, window, feature = rules.get(alert.rule.name), windows.get(alert.window), features.get(alert.feature)
+            if rule is None or window is None or feature is None:
+                continue
+            watched = self._watched[rule, window]
+            if watched.any() if feature == STREAM else watched[feature]:
+                self._active[rule, window, feature] = replace(alert, rule=self._rules[rule])
 
     def take_changes(self) -> tuple[Change, ...]:
         taken, self._changes = tuple(self._changes), []
         return taken
 
-    def look(self, at_ms: int, values: Floats, pairs: Sequence[Pair]) -> None:
-        """Judge values float64[W, D, F] as of `at_ms` and step every alert concerned."""
+    def look(self, at_ms: int, values: Floats, pairs: Sequence[Pair], evidence: Ring | None, first_ms: int) -> None:
+        """Judge values float64[W, D, F] as of `at_ms`, and the evidence of panes closed since the last look."""
         for rule_index, rule in enumerate(self._rules):
-            for window_index, pair in enumerate(pairs):
-                seen = rule_values(rule, values[window_index], pair)
-                verdicts = verdicts_of(rule, seen, pair.live_total)
-                self._step((rule_index, window_index), rule, seen, verdicts, values[window_index], pair, at_ms)
-        self._clock(at_ms, pairs)
+            for window in np.flatnonzero(self._watched[rule_index].any(axis=1)).tolist():
+                at = (rule_index, window)
+                judgement = self._judge(at, values[window], pairs[window], evidence, at_ms)
+                if judgement is not None:
+                    self._step_all(at, judgement, at_ms, first_ms + rule.notify_after_ms)
+                    if rule.per == "stream":
+                        self._step_stream(at, at_ms, first_ms + rule.notify_after_ms)
 
-    def _step(
-        self,
-        at: tuple[int, int],
-        rule: Rule,
-        seen: Floats,
-        verdicts: NDArray[np.int8],
-        values: Floats,
-        pair: Pair,
-        at_ms: int,
-    ) -> None:
-        watched = self._watched[at]
-        breaching = np.flatnonzero((verdicts == Verdict.BREACH) & watched).tolist()
-        active = [feature for rule_index, window, feature in self._active if (rule_index, window) == at]
+    def _judge(
+        self, at: tuple[int, int], values: Floats, pair: Pair, evidence: Ring | None, at_ms: int
+    ) -> Judgement | None:
+        """By evidence where panes close, by a bound where a calibrated rule has no panes, else by threshold."""
+        rule, calibration = self._rules[at[0]], self.calibrations.get(at[0])
+        if calibration is None:
+            return (by_threshold if rule.calibrated is None else by_bound)(rule, values, pair)
+        return None if evidence is None else self._weigh(at, calibration, evidence, at_ms, values)
+
+    def _weigh(
+        self, at: tuple[int, int], calibration: Calibration, evidence: Ring, at_ms: int, values: Floats
+    ) -> Judgement | None:
+        """By evidence, once per closed pane; None in between."""
+        if (closed_pane := calibration.next_pane(at_ms)) is None:
+            return None
+        firing = self.firing(at[0])
+        finding = calibration.look(evidence, closed_pane, firing)
+        return None if finding is None else by_evidence(calibration, finding, values, firing)
+
+    def _step_all(self, at: tuple[int, int], judgement: Judgement, at_ms: int, notify_from_ms: int) -> None:
+        rule, window = self._rules[at[0]], self._windows[at[1]].name
+        breaching = np.flatnonzero((judgement.verdicts == Verdict.BREACH) & self._watched[at]).tolist()
+        active = [feature for *where, feature in self._active if tuple(where) == at and feature != STREAM]
         for feature in sorted({*breaching, *active}):
-            name = self._schema.names[feature]
-            before = self._active.get((*at, feature), Alert(rule, self._stream, name, self._windows[at[1]].name))
-            after = step(before, Verdict(int(verdicts[feature])), at_ms)
-            if verdicts[feature] != Verdict.UNKNOWN:
-                floor = float(values[index_of("kl_noise_floor"), feature])
-                after = replace(after, value=float(seen[feature]), noise_floor=floor, top_bins=top_bins(pair, feature))
-            if (change := change_of(before, after)) is not None:
-                self._changes.append(change)
-            if after.state is State.INACTIVE:
-                self._active.pop((*at, feature), None)
-            else:
-                self._active[(*at, feature)] = after
+            new = Alert(rule, self._stream, self._schema.names[feature], window, notify_from_ms=notify_from_ms)
+            before = self._active.get((*at, feature), new)
+            after = step(before, Verdict(int(judgement.verdicts[feature])), at_ms)
+            if judgement.verdicts[feature] != Verdict.UNKNOWN:
+                after = replace(after, **judgement.describe(feature))
+            self._settle((*at, feature), before, after)
+            if before.state is State.FIRING and after.state is State.INACTIVE and at[0] in self.calibrations:
+                self._spend(at[0], feature, at_ms)
 
-    def _clock(self, at_ms: int, pairs: Sequence[Pair]) -> None:
-        """Add the time since the last look, at most a pane, to what was judged and to what was in drift."""
-        passed_ms = 0 if self._at_ms is None else min(max(at_ms - self._at_ms, 0), self._longest_step_ms)
-        self._at_ms = at_ms
-        self.evaluated_ms = self.evaluated_ms + np.where(self.insufficient(pairs), 0, passed_ms)
-        self.drift_ms = self.drift_ms + np.where(self.firing(), passed_ms, 0)
+    def _spend(self, rule: int, feature: int, at_ms: int) -> None:
+        calibration = self.calibrations[rule]
+        calibration.spent_pane[feature] = at_ms // calibration.pane_ms - 1
 
-    def firing(self) -> NDArray[np.bool_]:
-        """bool[features]: some alert of the feature fires."""
+    def _step_stream(self, at: tuple[int, int], at_ms: int, notify_from_ms: int) -> None:
+        """One alert for all features of the rule: it fires while any of them does, and names the strongest."""
+        firing = [alert for key, alert in self._active.items() if key[:2] == at and key[2] != STREAM]
+        firing = [alert for alert in firing if alert.state is State.FIRING]
+        rule = replace(self._rules[at[0]], pending_for_ms=0, keep_firing_for_ms=0)
+        new = Alert(rule, self._stream, "", self._windows[at[1]].name, notify_from_ms=notify_from_ms)
+        before = replace(self._active.get((*at, STREAM), new), rule=rule)
+        if not firing and before.state is State.INACTIVE:
+            return
+        after = step(before, Verdict.BREACH if firing else Verdict.CLEAR, at_ms)
+        if firing:
+            strongest = sorted(firing, key=lambda alert: (-_strength(alert), alert.feature))[:NAMED_FEATURES]
+            first, began = strongest[0], [alert.drift_since_ms for alert in firing if alert.drift_since_ms is not None]
+            after = replace(
+                after,
+                features=tuple(alert.feature for alert in strongest),
+                drift_since_ms=min(began, default=None),
+                **{name: getattr(first, name) for name in TOLD_OF_THE_STRONGEST},
+            )
+        self._settle((*at, STREAM), before, after)
+
+    def _settle(self, key: Key, before: Alert, after: Alert) -> None:
+        if (change := change_of(before, after)) is not None and self._shown(key):
+            self._changes.append(change)
+        if after.state is State.INACTIVE:
+            self._active.pop(key, None)
+        else:
+            self._active[key] = after
+
+    def firing(self, rule: int | None = None) -> NDArray[np.bool_]:
+        """bool[features]: some alert of the feature fires, of one rule or of any."""
         found = np.zeros(len(self._schema.names), dtype=np.bool_)
-        found[[key[2] for key, alert in self._active.items() if alert.state is State.FIRING]] = True
+        keys = [key for key, alert in self._active.items() if alert.state is State.FIRING and key[2] != STREAM]
+        found[[key[2] for key in keys if rule is None or key[0] == rule]] = True
         return found
 
-    def insufficient(self, pairs: Sequence[Pair]) -> NDArray[np.bool_]:
-        """bool[features]: some rule has too few observations in every window it watches; without rules, none at all."""
+    def firing_fixed(self) -> NDArray[np.bool_]:
+        """bool[features]: an alert by a fixed threshold fires."""
+        found = np.zeros(len(self._schema.names), dtype=np.bool_)
+        for rule in set(range(len(self._rules))) - set(self.calibrations):
+            found |= self.firing(rule)
+        return found
+
+    def insufficient(self, pairs: Sequence[Pair], floors: Floats) -> NDArray[np.bool_]:
+        """bool[features]: some rule cannot judge: by a threshold, in every window it watches there are too few
+        observations; by evidence, in every window noise alone (`floors` float64[W, F]) may reach the effect."""
         observed = np.array([pair.live_total for pair in pairs]).reshape(len(pairs), len(self._schema.names))
         found: NDArray[np.bool_] = observed.max(axis=0, initial=0) <= 0
         for index, rule in enumerate(self._rules):
+            calibration = self.calibrations.get(index)
+            if calibration is not None:
+                quiet = np.where(np.isnan(floors), np.inf, floors).min(axis=0, initial=np.inf)
+                found |= self._watched[index].any(axis=0) & (quiet > calibration.effect)
+                continue
             most = np.where(self._watched[index], observed, -1).max(axis=0, initial=-1)
             found |= (most >= 0) & (most < rule.min_observations)
         return found
 
 
-def rule_values(rule: Rule, values: Floats, pair: Pair) -> Floats:
-    """float64[features]: what a rule compares; for the ratios the live share less the reference's."""
-    seen: Floats = values[index_of(rule.metric, rule.metric_labels)]
-    return seen - special_share(pair.p_raw, pair, rule.metric) if rule.metric in RATIOS else seen
+TOLD_OF_THE_STRONGEST: Final = ("value", "noise_floor", "top_bins", "lower_bound", "evidence_log10", "once_in_ms")
 
 
-def verdicts_of(rule: Rule, values: Floats, observations: Floats) -> NDArray[np.int8]:
-    """int8[features]: Rule.verdict for all features at once."""
-    clear_below = rule.above if rule.resolve_below is None else rule.resolve_below
-    found = np.full(len(values), Verdict.BETWEEN, dtype=np.int8)
-    found[values > rule.above] = Verdict.BREACH
-    found[(values < clear_below) & ~(values > rule.above)] = Verdict.CLEAR
-    found[(observations < rule.min_observations) | np.isnan(values)] = Verdict.UNKNOWN
-    return found
-
-
-def top_bins(pair: Pair, feature: int) -> tuple[TopBin, ...]:
-    """The bins that contribute most to KL(Q||P), either way, largest first."""
-    bins = pair.schema.bins(feature)
-    terms = kl_qp(pair)[bins]
-    labels, name = pair.schema.features[feature].binning.labels(), pair.schema.names[feature]
-    order = np.argsort(-np.abs(terms), kind="stable")[:TOP_BINS]
-    p, q = pair.p_raw[bins], pair.q_raw[bins]
-    return tuple(TopBin(name, labels[k], float(p[k]), float(q[k]), float(terms[k])) for k in order)
-
-
-def statuses(
-    assessment: Assessment, pairs: Sequence[Pair], quiet: NDArray[np.bool_], names: Sequence[str]
-) -> Mapping[str, Status]:
-    """A status per feature: stale before drift before insufficient data before ok."""
-    chosen = np.select(
-        [quiet, assessment.firing(), assessment.insufficient(pairs)],
-        [Status.STALE, Status.DRIFT, Status.INSUFFICIENT_DATA],
-        Status.OK,
-    )
-    return {name: Status(int(code)) for name, code in zip(names, chosen, strict=True)}
+def _strength(alert: Alert) -> float:
+    return alert.value if np.isnan(alert.evidence_log10) else alert.evidence_log10

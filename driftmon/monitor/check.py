@@ -12,12 +12,12 @@ from typing import Any, Final
 from driftmon.monitor.monitor import Monitor
 from driftmon.monitor.panes import Window
 from driftmon.monitor.report import Report
-from driftmon.monitor.rules import Rule
+from driftmon.monitor.rules import Calibrated, Rule
 from driftmon.monitor.snapshot import Snapshot
 
 EVERYTHING: Final = Window.everything("all")
 
-# What applies without `rules:`; the same two stand in the example configuration.
+# What applies without `rules:`; the same three stand in the example configuration.
 DEFAULT_RULES: Final = (
     Rule(
         "DriftmonFeatureDrift",
@@ -30,6 +30,13 @@ DEFAULT_RULES: Final = (
         labels={"severity": "warning"},
     ),
     Rule("DriftmonSchemaBreak", "invalid_ratio", above=0.05),
+    Rule(
+        "DriftmonDrift",
+        "kl_divergence_debiased",
+        above=0.02,
+        calibrated=Calibrated(effect=0.02, budget_ms=30 * 86_400_000),
+        per="stream",
+    ),
 )
 
 

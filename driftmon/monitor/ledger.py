@@ -8,6 +8,7 @@ ring, so that no window ever holds a record from after the instant it is looked 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +16,30 @@ from numpy.typing import NDArray
 from driftmon.monitor.batch import Batch
 from driftmon.monitor.panes import Ring, View, Window, finest_pane_ms
 from driftmon.monitor.snapshot import Snapshot
+from driftmon.stats.evidence import PANES as LONGEST_LAG
 from driftmon.stats.schema import Counts, Schema
+
+EVIDENCE: Final = "evidence"  # the name of the ring kept for evidence; no window may have it
 
 
 class Ledger:
     """Counts by pane of every window, since the beginning by bin, and by (feature, reason) of what was unreadable."""
 
-    def __init__(self, schema: Schema, windows: Sequence[Window]) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        windows: Sequence[Window],
+        evidence_pane_ms: int | None = None,
+        history: tuple[Window, int] | None = None,
+    ) -> None:
         self.schema = schema
+        self.first_ms: int | None = None
         self.pane_ms = finest_pane_ms(tuple(windows))
         self.rings = [Ring(window, schema.width) for window in windows]
+        self.evidence: Ring | None = None
+        if evidence_pane_ms is not None:
+            self.evidence = Ring(Window(EVIDENCE, evidence_pane_ms), schema.width, LONGEST_LAG + 1)
+        self.history = None if history is None else Ring(history[0], schema.width, history[1])
         self.open_panes: dict[int, Counts] = {}
         self.watermark_ms: int | None = None
         self.lifetime = np.zeros(schema.width, dtype=np.int64)
@@ -38,9 +53,11 @@ class Ledger:
         self.lifetime = self.lifetime + counts
 
     def note(self, batch: Batch, kept: NDArray[np.bool_], now_ms: int) -> None:
-        """What counts do not say of the rows kept: why values were unreadable, and when a feature was last there."""
+        """What counts do not say of the rows kept: why values were unreadable, when a feature was last there."""
         if not kept.any():
             return
+        oldest_ms = now_ms if batch.times_ms is None else int(batch.times_ms[kept].min())
+        self.first_ms = oldest_ms if self.first_ms is None else min(self.first_ms, oldest_ms)
         for name, column in batch.columns.items():
             for reason, rows in column.invalid.items():
                 times = int(kept[np.asarray(rows, dtype=np.int64)].sum())
@@ -56,15 +73,18 @@ class Ledger:
         for pane in sorted(self.open_panes):
             if end_ms is None or (pane + 1) * self.pane_ms <= end_ms:
                 counts = self.open_panes.pop(pane)
-                for ring in self.rings:
+                for ring in self._all_rings():
                     ring.add(ring.window.pane_of(pane * self.pane_ms), counts)
 
-    def next_end_ms(self) -> int | None:
-        """The end of the oldest open pane that the watermark has passed."""
-        if self.watermark_ms is None or not self.open_panes:
-            return None
-        end_ms = (min(self.open_panes) + 1) * self.pane_ms
-        return end_ms if end_ms <= self.watermark_ms else None
+    def ends_ms(self, after_ms: int) -> list[int]:
+        """The ends after `after_ms` that the watermark passed: of the oldest open pane, of the newest of evidence."""
+        ends = [] if not self.open_panes else [(min(self.open_panes) + 1) * self.pane_ms]
+        if self.evidence is not None and self.evidence.panes:
+            ends.append((max(self.evidence.panes) + 1) * self.evidence.window.pane_ms)
+        return [end_ms for end_ms in ends if self.watermark_ms is not None and after_ms < end_ms <= self.watermark_ms]
+
+    def _all_rings(self) -> list[Ring]:
+        return [*self.rings, *(ring for ring in (self.evidence, self.history) if ring is not None)]
 
     def views(self, inside_ms: int) -> list[View]:
         """Every window as of the pane that `inside_ms` lies in."""
@@ -77,16 +97,23 @@ class Ledger:
 
     def snapshot(self) -> Snapshot:
         """All of it, as a file."""
-        rings = {ring.window: dict(ring.panes) for ring in self.rings}
+        rings = {ring.window: dict(ring.panes) for ring in self._all_rings()}
         return Snapshot(
-            self.schema, self.lifetime.copy(), rings, dict(self.open_panes), self.watermark_ms, dict(self.invalid)
+            self.schema,
+            self.lifetime.copy(),
+            rings,
+            dict(self.open_panes),
+            self.watermark_ms,
+            dict(self.invalid),
+            first_ms=self.first_ms,
         )
 
     def merge(self, snapshot: Snapshot) -> None:
         """Add another ledger's counts; SnapshotError, and nothing changes, where schema or windows differ."""
         merged = self.snapshot().merge(snapshot)
-        for ring in self.rings:
+        for ring in self._all_rings():
             for pane, counts in sorted(snapshot.rings.get(ring.window, {}).items()):
                 ring.add(pane, counts)
         self.lifetime, self.open_panes = merged.counts, dict(merged.open_panes)
         self.watermark_ms, self.invalid = merged.watermark_ms, dict(merged.invalid)
+        self.first_ms = merged.first_ms

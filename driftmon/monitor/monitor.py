@@ -14,23 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftmon.monitor.arrival import arrive, by_pane
-from driftmon.monitor.assessment import Assessment, statuses
+from driftmon.monitor.assessment import Assessment
 from driftmon.monitor.batch import Batch, Receipt
+from driftmon.monitor.calibration import Calibration, evidence_pane_ms
 from driftmon.monitor.ledger import Ledger
-from driftmon.monitor.panes import Window
-from driftmon.monitor.quantities import QUANTITIES, evaluate
+from driftmon.monitor.panes import Window, finest_pane_ms
+from driftmon.monitor.quantities import QUANTITIES, evaluate, index_of
+from driftmon.monitor.references import Fixed, Reference
 from driftmon.monitor.report import Lifetime, Report
 from driftmon.monitor.rules import Alert, Rule, deadline_ms
 from driftmon.monitor.snapshot import Snapshot, SnapshotError
-from driftmon.stats.columns import column_of
+from driftmon.monitor.status import Stopwatch, statuses
+from driftmon.monitor.surprisal import Surprisal
+from driftmon.stats.columns import Floats, column_of
+from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.divergences import Pair
 from driftmon.stats.running import Running
+from driftmon.stats.sizing import reference_needed
 
 DEFAULT_WINDOWS: Final = (Window.sliding("fast", 3_600_000),)
 
 
 class Monitor:
-    """One stream's live counts against one reference.
+    """One stream's live counts against one reference: a snapshot, or what yields P anew at each look (references.py).
 
     `event_time`: windows and rules go by the records' own times, and a report is made at each pane
     the watermark (largest time less `lateness_ms`) closes. Otherwise they go by the `now_ms` given.
@@ -45,7 +51,7 @@ class Monitor:
 
     def __init__(
         self,
-        reference: Snapshot,
+        reference: Snapshot | Reference,
         windows: Sequence[Window] = DEFAULT_WINDOWS,
         rules: Sequence[Rule] = (),
         *,
@@ -54,9 +60,11 @@ class Monitor:
         event_time: bool = False,
         lateness_ms: int = 0,
         stale_after_ms: int = 900_000,
+        family: int | None = None,
     ) -> None:
-        self.reference = reference
-        self.schema = reference.schema
+        self._yields: Reference = Fixed(reference) if isinstance(reference, Snapshot) else reference
+        self.reference = self._yields.snapshot
+        self.schema = self.reference.schema
         self.windows = tuple(windows)
         self.rules = tuple(rules)
         self.stream = stream
@@ -64,17 +72,24 @@ class Monitor:
         self._pseudocount = pseudocount
         self._lateness_ms = lateness_ms
         self._stale_after_ms = stale_after_ms
-        self._ledger = Ledger(self.schema, self.windows)
+        self._yields.check(self.windows)
+        finest_ms = finest_pane_ms(self.windows)
+        calibrations = self._calibrations(finest_ms, len(self.schema.features) if family is None else family)
+        panes_ms = {calibration.pane_ms for calibration in calibrations.values()}
+        if len(panes_ms) > 1:
+            raise ValueError(f"stream {stream}: calibrated rules must share one pane, these have {sorted(panes_ms)} ms")
+        self._ledger = Ledger(self.schema, self.windows, min(panes_ms, default=None), self._yields.history)
         self._pane_ms = self._ledger.pane_ms
-        self._p_counts = reference.counts.astype(np.float64)
         self._now_ms = 0
         self._start_ms: int | None = None
-        self._assessment = Assessment(stream, self.schema, self.windows, self.rules, self._pane_ms)
+        self._assessment = Assessment(stream, self.schema, self.windows, self.rules, calibrations)
+        self._stopwatch = Stopwatch(len(self.schema.features), self._pane_ms)
         self._pairs: tuple[Pair, ...] = ()
         self._shape = (len(self.windows), len(QUANTITIES), len(self.schema.features))
         self._values = np.zeros(self._shape)
         self._evaluated_ms: int | None = None
         self._running: Running | None = None
+        self._surprisal = Surprisal(self.schema)
         self._measure(0)
 
     def observe_batch(self, batch: Batch, now_ms: int | None) -> Receipt:
@@ -139,14 +154,44 @@ class Monitor:
             self._ledger.watermark_ms = (max(self._ledger.open_panes) + 1) * self._pane_ms
         return self.tick(now_ms)
 
+    def _calibrations(self, finest_ms: int, family: int) -> dict[int, Calibration]:
+        counts = self.reference.counts.astype(np.float64)
+        nothing = Pair(self.schema, counts, np.zeros(self.schema.width), self._pseudocount)
+        found = {}
+        for index, rule in enumerate(self.rules):
+            if rule.calibrated is None or not finest_ms:
+                continue
+            watched = [any(rule.watches(self.stream, name, w.name) for w in self.windows) for name in self.schema.names]
+            if any(watched):
+                pane_ms = evidence_pane_ms(finest_ms, rule.calibrated.pane_ms)
+                found[index] = Calibration(
+                    rule.calibrated, self.schema, nothing, self.dispersion, pane_ms, family, np.array(watched)
+                )
+        return found
+
     @property
     def alerts(self) -> tuple[Alert, ...]:
         """Pending and firing alerts."""
         return self._assessment.alerts
 
-    def restore_alerts(self, alerts: Sequence[Alert]) -> None:
-        """Go on with the alerts of an earlier run, those whose rule, feature and window still exist."""
+    @property
+    def held_alerts(self) -> tuple[Alert, ...]:
+        """The same and those that stand behind an alert per stream: what a restart must be given back."""
+        return self._assessment.held
+
+    @property
+    def spent_panes(self) -> Mapping[str, Sequence[int]]:
+        """Per calibrated rule, up to which pane each feature's evidence has been told and cleared."""
+        rules = self._assessment.calibrations.items()
+        return {self.rules[index].name: calibration.spent_pane.tolist() for index, calibration in rules}
+
+    def restore_alerts(self, alerts: Sequence[Alert], spent_panes: Mapping[str, Sequence[int]] | None = None) -> None:
+        """Go on with the held alerts of an earlier run, those whose rule, feature and window still exist."""
         self._assessment.restore(alerts)
+        for index, calibration in self._assessment.calibrations.items():
+            spent = (spent_panes or {}).get(self.rules[index].name, ())
+            if len(spent) == len(calibration.spent_pane):
+                calibration.spent_pane = np.array(spent, dtype=np.int64)
 
     def snapshot(self) -> Snapshot:
         """All counts, for a file, a merge or a restart."""
@@ -178,43 +223,96 @@ class Monitor:
         if (watermark_ms := self._ledger.watermark_ms) is None or not self._pane_ms:
             return None
         after = -1 if self._evaluated_ms is None else self._evaluated_ms
-        waits = (due for due in map(deadline_ms, self.alerts) if due is not None)
+        waits = (due for due in map(deadline_ms, self.held_alerts) if due is not None)
         dues = (-(-due // self._pane_ms) * self._pane_ms for due in waits)
-        ends = [end for end in (self._ledger.next_end_ms(),) if end is not None]
-        return min([*ends, *(due for due in dues if after < due <= watermark_ms)], default=None)
+        return min([*self._ledger.ends_ms(after), *(due for due in dues if after < due <= watermark_ms)], default=None)
 
     def _look(self, at_ms: int) -> None:
         """Evaluate every window as of `at_ms`; on event time that is the end of the pane just closed."""
         self._measure(at_ms - 1 if self.event_time else at_ms)
-        self._assessment.look(at_ms, self._values, self._pairs)
+        self._move(at_ms)
+        self._assessment.look(at_ms, self._values, self._pairs, self._ledger.evidence, self._ledger.first_ms or 0)
+        judged = ~self._assessment.insufficient(self._pairs, self._values[:, index_of("kl_noise_floor")])
+        self._stopwatch.advance(at_ms, judged, self._assessment.firing())
         self._evaluated_ms = at_ms
         self._rebase()
 
+    def _move(self, at_ms: int) -> None:
+        """Evidence goes by the reference of the pane's close; a fixed one is the same ever after."""
+        if self._ledger.evidence is None or isinstance(self._yields, Fixed):
+            return
+        for calibration in self._assessment.calibrations.values():
+            if (closed_pane := calibration.next_pane(at_ms)) is not None:
+                calibration.compare_with(self._yields, self._ledger.evidence, closed_pane)
+
     def _measure(self, inside_ms: int) -> None:
         values, pairs = [], []
-        for view in self._ledger.views(inside_ms):
-            pair = Pair(self.schema, self._p_counts, view.counts, self._pseudocount)
+        views = self._ledger.views(inside_ms)
+        self._yields.look(self._ledger, inside_ms)
+        for view, ring in zip(views, self._ledger.rings, strict=True):
+            counts = self._yields.of_window(ring, inside_ms)
+            pair = Pair(self.schema, counts, view.counts, self._pseudocount)
             weights = self.schema.totals(view.squared)
-            effective = np.divide(pair.live_total**2, weights, out=np.zeros(len(weights)), where=weights > 0)
-            values.append(evaluate(pair, effective))
+            kish = np.divide(pair.live_total**2, weights, out=np.zeros(len(weights)), where=weights > 0)
+            values.append(evaluate(pair, kish, self.dispersion.average_at(kish)))
             pairs.append(pair)
         self._values, self._pairs = np.array(values).reshape(self._shape), tuple(pairs)
 
     def _rebase(self) -> None:
         if self._running is not None:
+            if not isinstance(self._yields, Fixed):
+                self._running = Running(self.schema, self._pairs[0].reference, self._pseudocount)
             self._running.rebase(self._ledger.first_window().astype(np.float64))
 
     @property
     def running(self) -> Running:
         """KL, cross-entropy, entropy and PSI over the panes of the first window, current after every observation."""
         if self._running is None:
-            self._running = Running(self.schema, self._p_counts, self._pseudocount)
+            self._running = Running(self.schema, self._pairs[0].reference, self._pseudocount)
             self._rebase()
         return self._running
 
+    @property
+    def dispersion(self) -> Dispersion:
+        """How much more than independent draws the reference's counts vary."""
+        return self._yields.dispersion
+
+    def live_counts(self, window: str, inside_ms: int) -> Floats:
+        """float64[width]: a window as of `inside_ms`, in the observations that its weights stand for (Kish).
+
+        For another stream that this one is the reference of; nothing here moves on.
+        """
+        ring = next(ring for ring in self._ledger.rings if ring.window.name == window)
+        view = ring.as_of(ring.window.pane_of(inside_ms))
+        total, squared = self.schema.totals(view.counts), self.schema.totals(view.squared)
+        worth = np.divide(total, squared, out=np.zeros(len(total)), where=squared > 0)
+        return np.asarray(view.counts * np.repeat(worth, self.schema.sizes))
+
+    def _evidence_log10(self) -> Floats:
+        """float64[F]: of the first calibrated rule that watches the feature; NaN before a pane has closed."""
+        found = np.full(len(self.schema.features), np.nan)
+        for calibration in reversed([*self._assessment.calibrations.values()]):
+            if calibration.finding is not None:
+                found = np.where(calibration.watched, calibration.finding.log10, found)
+        return found
+
+    def _surprisal_nats(self) -> Floats:
+        """float64[F]: the sum of -ln p(x); each x under the reference of its time, where that moves."""
+        if isinstance(self._yields, Fixed):
+            return self.schema.totals(-self._ledger.lifetime * self._pairs[0].log_p)
+        return self._surprisal.up_to(self._ledger.lifetime, self._pairs[0].log_p)
+
+    def _reference_needed(self) -> Floats:
+        """float64[F]: n that the smallest effect of a calibrated rule wants; nothing without such a rule."""
+        effects = [calibration.effect for calibration in self._assessment.calibrations.values()]
+        if not effects:
+            return np.zeros(0)
+        phi = np.where(self.dispersion.dependent, self.dispersion.average[-1], 1.0)
+        return reference_needed(self.schema.sizes.astype(np.float64), min(effects), phi)
+
     def _report(self) -> Report:
         ledger = self._ledger
-        surprisal = self.schema.totals(-ledger.lifetime * self._pairs[0].log_p)
+        surprisal = self._surprisal_nats()
         started_ms = 0 if self._start_ms is None else self._start_ms
         quiet = self._now_ms - np.maximum(ledger.last_ms, started_ms) > self._stale_after_ms
         lifetime = Lifetime(ledger.lifetime.copy(), surprisal, dict(ledger.invalid), ledger.last_ms.copy())
@@ -225,7 +323,7 @@ class Monitor:
             self.windows,
             self._values,
             self._pairs,
-            statuses(self._assessment, self._pairs, quiet, self.schema.names),
+            statuses(self._assessment, self._values, self._pairs, quiet, self._yields.gathering, self.schema.names),
             alerts=self.alerts,
             changes=self._assessment.take_changes(),
             rules=self.rules,
@@ -233,6 +331,9 @@ class Monitor:
             reference=self.reference.identity,
             reference_source=", ".join(self.reference.provenance.get("sources", ())),
             reference_built_ms=self.reference.provenance.get("to_ms"),
-            drift_seconds=self._assessment.drift_ms / 1000,
-            evaluated_seconds=self._assessment.evaluated_ms / 1000,
+            drift_seconds=self._stopwatch.drift_ms / 1000,
+            evaluated_seconds=self._stopwatch.evaluated_ms / 1000,
+            evidence_log10=self._evidence_log10(),
+            overdispersion=self.dispersion.average[-1],
+            reference_needed=self._reference_needed(),
         )

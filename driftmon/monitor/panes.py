@@ -91,7 +91,7 @@ class View:
 
 
 class Ring:
-    """The last PANES panes of one window: `add` to a pane, `view` the window as of a pane.
+    """The last `length` panes of one window: `add` to a pane, `view` the window as of a pane.
 
     >>> ring = Ring(Window.sliding("w", 60_000), width=1)
     >>> ring.add(0, np.array([3])); ring.add(59, np.array([4]))
@@ -99,8 +99,9 @@ class Ring:
     ([7.0], [4.0])
     """
 
-    def __init__(self, window: Window, width: int) -> None:
+    def __init__(self, window: Window, width: int, length: int = PANES) -> None:
         self.window = window
+        self.length = length
         self.panes: dict[int, Counts] = {}
         self._total = np.zeros(width, dtype=np.int64)
         self._newest: int | None = None
@@ -121,15 +122,58 @@ class Ring:
             counts = self._total.astype(np.float64)
             return View(counts, counts)
         newest = current if self._newest is None else self._newest
+        return self._decayed(newest)
+
+    def as_of(self, current: int) -> View:
+        """The same of the panes there still are, without moving on: for a look from outside, at another's time.
+
+        >>> ring = Ring(Window.sliding("w", 60_000), width=1)
+        >>> ring.add(0, np.array([3])); ring.add(59, np.array([4]))
+        >>> ring.as_of(58).counts.tolist(), ring.as_of(60).counts.tolist()
+        ([3.0], [4.0])
+        """
+        if self.window.half_life_ms is not None:
+            return self._decayed(current)
+        counts = self.between(current - self.length + 1 if self.window.pane_ms else 0, current).astype(np.float64)
+        return View(counts, counts)
+
+    def between(self, first: int, last: int) -> Counts:
+        """int64[width]: the panes from `first` to `last`, both included."""
+        held = (counts for pane, counts in self.panes.items() if first <= pane <= last)
+        return sum(held, start=np.zeros(len(self._total), dtype=np.int64))
+
+    def weight(self, pane: int, newest: int) -> float:
+        """What an observation of a pane counts for when `newest` is the current one."""
+        if self.window.half_life_ms is None:
+            return 1.0
+        return float(2.0 ** (-(newest - pane) * self.window.pane_ms / self.window.half_life_ms))
+
+    def _decayed(self, newest: int) -> View:
         decayed, squared = np.zeros(len(self._total)), np.zeros(len(self._total))
         for pane, held in sorted(self.panes.items()):
-            weight = 2.0 ** (-(newest - pane) * self.window.pane_ms / self.window.half_life_ms)
-            decayed += weight * held
-            squared += weight * weight * held
+            if newest - self.length < pane <= newest:
+                weight = self.weight(pane, newest)
+                decayed += weight * held
+                squared += weight * weight * held
         return View(decayed, squared)
 
+    def sums(self, newest: int, lag_panes: Counts) -> Floats:
+        """float64[L, width]: the counts of the last 1, 2, ... `lag_panes` panes up to and including `newest`.
+
+        >>> ring = Ring(Window("evidence", 60_000), width=1, length=256)
+        >>> ring.add(7, np.array([5])); ring.add(8, np.array([3])); ring.add(9, np.array([1]))
+        >>> ring.sums(8, np.array([1, 2, 5])).ravel().tolist()
+        [3.0, 8.0, 8.0]
+        """
+        steps = np.zeros((len(lag_panes), len(self._total)))
+        for pane, counts in self.panes.items():
+            step = int(np.searchsorted(lag_panes, newest - pane + 1))
+            if pane <= newest and step < len(steps):
+                steps[step] += counts
+        return np.cumsum(steps, axis=0)
+
     def _gone(self, pane: int) -> bool:
-        return bool(self.window.pane_ms) and self._newest is not None and pane <= self._newest - PANES
+        return bool(self.window.pane_ms) and self._newest is not None and pane <= self._newest - self.length
 
     def _move_to(self, pane: int) -> None:
         if self._newest is None or pane > self._newest:

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from driftmon.stats.bounds import bounds
 from driftmon.stats.columns import Floats
 from driftmon.stats.divergences import DIVERGENCES, Pair
 from driftmon.stats.noise import debiased, noise
@@ -41,6 +42,8 @@ QUANTITIES: Final[tuple[Quantity, ...]] = (
     *_plain[:2],
     Quantity("kl_divergence_debiased", "nats"),
     Quantity("kl_noise_floor", "nats"),
+    Quantity("kl_divergence_lower_bound", "nats"),
+    Quantity("kl_divergence_upper_bound", "nats"),
     *_plain[2:],
     *(Quantity(name) for name in RATIOS),
     Quantity("window_observations"),
@@ -58,23 +61,25 @@ def index_of(name: str, labels: Mapping[str, str] | None = None) -> int:
     return _INDEX[(name, *(labels or {}).values())]
 
 
-def evaluate(pair: Pair, effective: Floats) -> Floats:
+def evaluate(pair: Pair, kish: Floats, phi: Floats) -> Floats:
     """float64[D, features]: every quantity of one window, NaN where it has no meaning.
 
-    `effective` float64[features] is the number of independent observations the live counts are
-    worth: N, or less where the window decays. N = 0 leaves nothing but the counts themselves.
+    `kish` float64[features] is how many observations the live counts stand for: N, or less where the
+    window decays; `phi` >= 1 their overdispersion. N = 0 leaves nothing but the counts themselves.
     """
     values = np.full((len(QUANTITIES), len(pair.schema.features)), np.nan)
     for divergence in DIVERGENCES:
         values[index_of(divergence.name, divergence.labels)] = divergence.of(pair)
     total = pair.live_total
-    floor = noise(pair, kish=np.divide(effective, total, out=np.ones(len(total)), where=total > 0))
+    floor = noise(pair, phi=phi, kish=np.divide(kish, total, out=np.ones(len(total)), where=total > 0))
     values[index_of("kl_divergence_debiased")] = debiased(pair, floor)
     values[index_of("kl_noise_floor")] = floor.floor_nats
+    lower, upper = bounds(pair, floor, kish / phi, phi)
+    values[index_of("kl_divergence_lower_bound")], values[index_of("kl_divergence_upper_bound")] = lower, upper
     for name in RATIOS:
         values[index_of(name)] = special_share(pair.q_raw, pair, name)
     values[index_of("window_observations")] = total
-    values[index_of("effective_observations")] = effective
+    values[index_of("effective_observations")] = kish / phi
     values[index_of("missing_ratio") : index_of("window_observations"), total <= 0] = np.nan
     return values
 

@@ -1,40 +1,220 @@
-"""References: where a tick's P comes from. A snapshot counted before, or one gathered from the stream itself.
+"""References: what yields the P of a look. A fixed one is the same array for ever; others move with time or window.
 
-Law: a warm-up's reference is exactly its first N rows, whatever blocks they came in; rows after
-them are live. Bins are chosen from the first rows, then these are counted again, exactly.
+Law: P's counts are worth what they say: noise floor, bounds and evidence take their sum as n, so a mixture
+or a decayed window comes with the observations it stands for, not with those it was made of.
+
+| type | P of a look | budget of calibrated rules |
+|---|---|---|
+| Fixed: a file, a warm-up | always the same counts | holds |
+| Seasonal (seasonal.py) | mixed by the window's own hours | holds look by look; over looks by simulation |
+| Trailing | this stream's own panes, a lag ago | not promised: a reference that follows also forgets |
+| OtherStream | another stream's window of the same time | not promised: both sides move |
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from functools import cached_property
+from typing import Any, Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from driftmon.monitor.batch import Batch, Receipt
-from driftmon.monitor.quantities import QUANTITIES
-from driftmon.monitor.report import Report, Status
-from driftmon.monitor.rules import Alert
+from driftmon.monitor.arrival import by_pane
+from driftmon.monitor.batch import Batch
+from driftmon.monitor.blocks import Blocks, blocks_of
+from driftmon.monitor.ledger import Ledger
+from driftmon.monitor.panes import PANES, Ring, Window, finest_pane_ms, span
+from driftmon.monitor.slots import Slots, slots_of
 from driftmon.monitor.snapshot import Snapshot
-from driftmon.stats.columns import Column, column_of
+from driftmon.stats import dispersion
+from driftmon.stats.columns import Floats, column_of
+from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.edges import FeatureSpec, Kind
 from driftmon.stats.schema import Schema
 
-SAMPLE_ROWS: Final = 2048  # bins chosen from so many rows have masses uneven by 9 %; more rows, more memory
+TRAILING: Final = "trailing"  # the name of the ring kept for a trailing reference; no window may have it
 
 
-def count_into(schema: Schema, batch: Batch, provenance: Mapping[str, Any] | None = None) -> Snapshot:
-    """The rows of a batch counted, whatever their times: a piece of a reference. Pieces merge."""
-    counts = schema.count(schema.codes(batch.columns, batch.rows))
+class Reference(Protocol):
+    """`look` once per evaluation, then the P of every window, and of the panes that evidence is weighed over.
+
+    `snapshot` has the bins, and says where P comes from; `history`: the panes the ledger must keep for it.
+    `gathering` is true while there is no P to be judged by; `dispersion` is that of P.
+    """
+
+    @property
+    def snapshot(self) -> Snapshot: ...
+    @property
+    def history(self) -> tuple[Window, int] | None: ...
+    @property
+    def gathering(self) -> bool: ...
+    @property
+    def dispersion(self) -> Dispersion: ...
+    def check(self, windows: Sequence[Window]) -> None: ...
+    def look(self, ledger: Ledger, inside_ms: int) -> None: ...
+    def of_window(self, ring: Ring, inside_ms: int) -> Floats: ...
+    def of_lags(self, ring: Ring, closed_pane: int, lag_panes: NDArray[np.int64]) -> Sequence[Floats]: ...
+
+
+class Fixed:
+    """A snapshot counted before: its counts, for every window and at all times."""
+
+    history: tuple[Window, int] | None = None
+    gathering = False
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self._counts = snapshot.counts.astype(np.float64)
+
+    @cached_property
+    def dispersion(self) -> Dispersion:
+        return self.snapshot.measured_dispersion()
+
+    def check(self, windows: Sequence[Window]) -> None:
+        """Any window will do."""
+
+    def look(self, ledger: Ledger, inside_ms: int) -> None:
+        """Nothing moves."""
+
+    def of_window(self, ring: Ring, inside_ms: int) -> Floats:
+        return self._counts
+
+    def of_lags(self, ring: Ring, closed_pane: int, lag_panes: NDArray[np.int64]) -> Sequence[Floats]:
+        return [self._counts] * len(lag_panes)
+
+
+class Trailing:
+    """The stream's own past: the 60 newest panes of length/60 that ended at least `lag_ms` ago.
+
+    Until the stream is that old, P is `until_then`; without one there is none, and nothing is judged. The
+    overdispersion is measured on P's own panes. It answers "has it changed lately", and forgets what it was.
+    """
+
+    def __init__(self, bins: Snapshot, length_ms: int, lag_ms: int, until_then: Snapshot | None = None) -> None:
+        self._window = Window.sliding(TRAILING, length_ms)
+        self._lag_ms = lag_ms
+        told = f"the {span(length_ms)} before the last {span(lag_ms)}" if lag_ms else f"the last {span(length_ms)}"
+        counts = np.zeros(bins.schema.width, dtype=np.int64) if until_then is None else until_then.counts
+        self.snapshot = Snapshot(bins.schema, counts, provenance={"sources": [told]})
+        self.gathering = until_then is None
+        self.dispersion = (self.snapshot if until_then is None else until_then).measured_dispersion()
+        self._counts = counts.astype(np.float64)
+        self._last: int | None = None
+
+    @property
+    def history(self) -> tuple[Window, int] | None:
+        """Kept as far back as the oldest pane that may be needed."""
+        return self._window, PANES + 1 + -(-self._lag_ms // self._window.pane_ms)
+
+    def check(self, windows: Sequence[Window]) -> None:
+        """ValueError where its panes do not fit the windows'."""
+        finest_ms = finest_pane_ms(tuple(windows))
+        if not finest_ms or self._window.pane_ms % finest_ms:
+            cure = f"make it a multiple of {span(finest_ms * PANES)}" if finest_ms else "use windows with a length"
+            raise ValueError(f"a trailing reference of {span(self._window.pane_ms * PANES)} does not fit; {cure}")
+
+    def look(self, ledger: Ledger, inside_ms: int) -> None:
+        """Move on to the panes that have become old enough."""
+        last = (inside_ms + 1 - self._lag_ms) // self._window.pane_ms - 1
+        first, ring = last - PANES + 1, ledger.history
+        if ring is None or ledger.first_ms is None or ledger.first_ms // self._window.pane_ms > first:
+            return
+        counts = ring.between(first, last).astype(np.float64)
+        if self._last == last and np.array_equal(counts, self._counts):
+            return  # the very same array, so that what was derived from it still holds
+        self._last, self._counts, self.gathering = last, counts, False
+        blocks = [held for pane, held in sorted(ring.panes.items()) if first <= pane <= last]
+        schema = self.snapshot.schema
+        found = dispersion.dispersion(schema, np.array(blocks).reshape(len(blocks), schema.width))
+        self.dispersion = found or dispersion.independent(schema)
+
+    def of_window(self, ring: Ring, inside_ms: int) -> Floats:
+        return self._counts
+
+    def of_lags(self, ring: Ring, closed_pane: int, lag_panes: NDArray[np.int64]) -> Sequence[Floats]:
+        return [self._counts] * len(lag_panes)
+
+
+class Live(Protocol):
+    """What is needed of another stream's monitor."""
+
+    windows: tuple[Window, ...]
+
+    @property
+    def dispersion(self) -> Dispersion: ...
+    def live_counts(self, window: str, inside_ms: int) -> Floats: ...
+
+
+class OtherStream:
+    """Another stream's live rows of the same time and window: a canary against its champion.
+
+    Both must have the same bins and windows. `live` gives the other's monitor, None while it has none.
+    Evidence is weighed against the other's longest window.
+    """
+
+    history: tuple[Window, int] | None = None
+
+    def __init__(self, bins: Schema, name: str, live: Callable[[], Live | None]) -> None:
+        nothing = np.zeros(bins.width, dtype=np.int64)
+        self.snapshot = Snapshot(bins, nothing, provenance={"sources": [f"stream {name}"]})
+        self._name = name
+        self._live = live
+
+    @property
+    def gathering(self) -> bool:
+        return self._live() is None
+
+    @property
+    def dispersion(self) -> Dispersion:
+        """As measured for the other: what its rows are worth, those of a canary are worth too."""
+        other = self._live()
+        return dispersion.independent(self.snapshot.schema) if other is None else other.dispersion
+
+    def check(self, windows: Sequence[Window]) -> None:
+        """ValueError where the other has no such windows."""
+        other = self._live()
+        if other is not None and tuple(windows) != other.windows:
+            raise ValueError(f"its windows are not those of stream {self._name}, its reference; make them equal")
+
+    def look(self, ledger: Ledger, inside_ms: int) -> None:
+        """The other is asked when its counts are needed."""
+
+    def of_window(self, ring: Ring, inside_ms: int) -> Floats:
+        return self._counts(ring.window.name, inside_ms)
+
+    def of_lags(self, ring: Ring, closed_pane: int, lag_panes: NDArray[np.int64]) -> Sequence[Floats]:
+        other, end_ms = self._live(), (closed_pane + 1) * ring.window.pane_ms
+        longest = max(other.windows, key=lambda window: window.pane_ms).name if other is not None else ""
+        return [self._counts(longest, end_ms - 1)] * len(lag_panes)
+
+    def _counts(self, window: str, inside_ms: int) -> Floats:
+        other = self._live()
+        return np.zeros(self.snapshot.schema.width) if other is None else other.live_counts(window, inside_ms)
+
+
+def count_into(
+    schema: Schema, batch: Batch, pane_ms: int = 0, slots_by: Slots | None = None
+) -> tuple[Snapshot, Blocks]:
+    """The rows of a batch counted, whatever their times: a piece of a reference, in all and by blocks. Pieces merge.
+
+    With `slots_by` also by hour; the batch must have times then.
+    """
+    codes = schema.codes(batch.columns, batch.rows)
+    counts = schema.count(codes)
     invalid = {
         (name, reason): len(rows)
         for name, column in batch.columns.items()
         for reason, rows in column.invalid.items()
         if name in schema.names and len(rows)
     }
-    return Snapshot(schema, counts, invalid=invalid, provenance=provenance or {})
+    slots = {}
+    if slots_by is not None and batch.times_ms is not None:
+        slots = {slot: schema.count(run) for slot, run in by_pane(codes, slots_of(slots_by, batch.times_ms))}
+    counted = Snapshot(schema, counts, invalid=invalid, slots_by=slots_by, slots=slots)
+    return counted, blocks_of(schema, codes, batch.times_ms, pane_ms)
 
 
 def reference_of(columns: Any, specs: Sequence[FeatureSpec] | None = None) -> Snapshot:
@@ -50,7 +230,8 @@ def reference_of(columns: Any, specs: Sequence[FeatureSpec] | None = None) -> Sn
     typed = {spec.name: column_of(spec.kind, columns[spec.name]) for spec in chosen}
     rows = len(next(iter(typed.values()), ()))
     schema = Schema(tuple(spec.fit(typed[spec.name]) for spec in chosen))
-    return count_into(schema, Batch(rows, typed), {"records": rows})
+    counted, blocks = count_into(schema, Batch(rows, typed))
+    return replace(counted, provenance={"records": rows}, dispersion=blocks.as_dispersion(schema))
 
 
 def _kind(values: Any) -> Kind:
@@ -59,94 +240,3 @@ def _kind(values: Any) -> Kind:
     if some and all(isinstance(value, (bool, np.bool_)) for value in some):
         return "boolean"
     return "categorical" if any(isinstance(value, str) for value in some) else "numeric"
-
-
-class WarmUp:
-    """The first `observations` rows of a stream become its reference. Same verbs as Monitor until then.
-
-    `rest` holds the rows beyond the last one needed; they belong to the monitor that follows.
-    """
-
-    def __init__(self, stream: str, specs: Sequence[FeatureSpec], observations: int) -> None:
-        self.stream = stream
-        self.specs = tuple(specs)
-        self.needed = observations
-        self.seen = 0
-        self.reference: Snapshot | None = None
-        self.rest: Batch | None = None
-        self.alerts: tuple[Alert, ...] = ()
-        self._sample: list[Batch] = []
-        self._counted: Snapshot | None = None
-
-    def observe_batch(self, batch: Batch, now_ms: int | None) -> Receipt:
-        """Take rows until there are enough; late and future rows are no concern of a reference."""
-        take = min(batch.rows, self.needed - self.seen)
-        if take < batch.rows:
-            self.rest = part(batch, take, batch.rows)
-        taken = batch if take == batch.rows else part(batch, 0, take)
-        self.seen += take
-        if self._counted is not None:
-            self._counted = self._counted.merge(count_into(self._counted.schema, taken))
-        else:
-            self._sample.append(taken)
-            if self.seen >= min(SAMPLE_ROWS, self.needed):
-                self._choose_bins()
-        if self.seen >= self.needed and self._counted is not None:
-            provenance = {"records": self.seen, "sources": [f"warm-up of stream {self.stream}"]}
-            self.reference = replace(self._counted, provenance=provenance)
-        return Receipt(take, rejected=batch.rejected)
-
-    def _choose_bins(self) -> None:
-        rows = joined(self._sample, self.specs)
-        schema = Schema(tuple(spec.fit(rows.columns[spec.name]) for spec in self.specs))
-        self._counted = count_into(schema, rows)
-        self._sample = []
-
-    def tick(self, now_ms: int) -> Report:
-        """A report without windows: every feature is warming up."""
-        statuses = {spec.name: Status.WARMING_UP for spec in self.specs}
-        nothing = np.zeros((0, len(QUANTITIES), 0))
-        return Report(self.stream, now_ms, Schema(()), (), nothing, (), statuses, warmup=(self.seen, self.needed))
-
-
-def part(batch: Batch, low: int, high: int) -> Batch:
-    """Rows low to high of a batch; what the format refused stays with the first part."""
-    columns = {name: _column_part(column, low, high) for name, column in batch.columns.items()}
-    times_ms = None if batch.times_ms is None else batch.times_ms[low:high]
-    first = low == 0
-    return Batch(high - low, columns, times_ms, batch.rejected if first else {}, batch.errors if first else ())
-
-
-def _column_part(column: Column, low: int, high: int) -> Column:
-    kept = {reason: [row - low for row in rows if low <= row < high] for reason, rows in column.invalid.items()}
-    invalid = {reason: rows for reason, rows in kept.items() if rows}
-    return Column(column.values[low:high], invalid, [row - low for row in column.absent if low <= row < high])
-
-
-def joined(batches: Sequence[Batch], specs: Sequence[FeatureSpec]) -> Batch:
-    """Batches one after the other, with a column for every feature."""
-    columns = {}
-    for spec in specs:
-        pieces, start = [], 0
-        for batch in batches:
-            pieces.append((start, batch.columns.get(spec.name) or _absent(spec, batch.rows)))
-            start += batch.rows
-        columns[spec.name] = _concatenated(pieces)
-    return Batch(sum(batch.rows for batch in batches), columns)
-
-
-def _absent(spec: FeatureSpec, rows: int) -> Column:
-    values: Any = [None] * rows if spec.kind == "categorical" else np.full(rows, np.nan)
-    return Column(values, absent=range(rows))
-
-
-def _concatenated(pieces: Sequence[tuple[int, Column]]) -> Column:
-    if all(isinstance(column.values, np.ndarray) for _, column in pieces):
-        values: Any = np.concatenate([column.values for _, column in pieces])
-    else:
-        values = [value for _, column in pieces for value in column.values]
-    reasons = sorted({reason for _, column in pieces for reason in column.invalid})
-    invalid = {
-        reason: [at + row for at, column in pieces for row in column.invalid.get(reason, ())] for reason in reasons
-    }
-    return Column(values, invalid, [at + row for at, column in pieces for row in column.absent])

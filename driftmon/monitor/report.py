@@ -70,8 +70,13 @@ class Report:
     reference_source: str = ""
     reference_built_ms: int | None = None
     warmup: tuple[int, int] | None = None  # observations seen and needed, while the reference is gathered
+    restarts: int = 0  # how often the warm-up found its own reference unstable and began again
+    unstable: str = ""  # why, the last time
+    reference_needed: Floats = field(default_factory=lambda: np.zeros(0))  # n that a calibrated rule's effect wants
     drift_seconds: Floats = field(default_factory=lambda: np.zeros(0))
     evaluated_seconds: Floats = field(default_factory=lambda: np.zeros(0))
+    evidence_log10: Floats = field(default_factory=lambda: np.zeros(0))
+    overdispersion: Floats = field(default_factory=lambda: np.zeros(0))
 
     def value(self, window: int, feature: int, name: str, **labels: str) -> float:
         """One number by its metric name without prefix and unit: value(0, 0, "entropy", distribution="live")."""

@@ -35,7 +35,9 @@ def report_dict(report: Report) -> dict[str, Any]:
 
 def stream_dict(report: Report) -> dict[str, Any]:
     """One stream: its reference and its features; only their status while the reference is gathered."""
-    warmup = {} if report.warmup is None else dict(zip(("observations", "needed"), report.warmup, strict=True))
+    warmup: dict[str, Any] = dict(zip(("observations", "needed"), report.warmup or (), strict=False))
+    if report.restarts:
+        warmup |= {"restarts": report.restarts, "unstable": report.unstable}
     built = report.reference_built_ms
     return {
         "fingerprint": report.schema.fingerprint,
@@ -56,17 +58,20 @@ def feature_dict(report: Report, feature: str) -> dict[str, Any]:
 
 def alert_dict(alert: Alert) -> dict[str, Any]:
     """One pending or firing alert."""
-    numbers = {"value": alert.value, "noise_floor": alert.noise_floor}
+    numbers = {name: getattr(alert, name) for name in ("value", "noise_floor", "lower_bound", "evidence_log10")}
+    about = {"features": list(alert.features)} if alert.rule.per == "stream" else {"feature": alert.feature}
     return {
         "rule": alert.rule.name,
         "state": alert.state.name.lower(),
         "severity": alert.rule.severity,
         "stream": alert.stream,
-        "feature": alert.feature,
+        **about,
         "window": alert.window,
         "since_ms": alert.since_ms,
         "threshold": alert.rule.above,
         **{name: number for name, number in numbers.items() if math.isfinite(number)},
+        **({} if alert.drift_since_ms is None else {"drift_since_ms": alert.drift_since_ms}),
+        **({"notify_from_ms": alert.notify_from_ms} if alert.rule.notify_after_ms else {}),
         **({"top_bins": [str(one) for one in alert.top_bins]} if alert.top_bins else {}),
     }
 
@@ -88,12 +93,25 @@ def _features(report: Report, indexes: Iterable[int]) -> Iterator[tuple[str, dic
             name,
             {
                 "status": report.statuses[name].name.lower(),
+                **_judged(report, index),
                 **dict(_lifetime(report, index, {key: places[index] for key, places in specials.items()})),
                 **({"invalid_value_reasons_total": invalid[name]} if name in invalid else {}),
                 **dict(_seconds(report, index)),
                 "windows": windows,
             },
         )
+
+
+def _judged(report: Report, index: int) -> dict[str, float]:
+    """How much the reference's counts vary beyond chance; the evidence against it, where it is weighed, and the
+    size that the effect of that rule wants of it."""
+    arrays = {
+        "overdispersion_ratio": report.overdispersion,
+        "evidence_log10": report.evidence_log10,
+        "reference_observations_needed": report.reference_needed,
+    }
+    numbers = {key: float(array[index]) for key, array in arrays.items() if index < len(array)}
+    return {key: number for key, number in numbers.items() if math.isfinite(number)}
 
 
 def _lifetime(report: Report, index: int, specials: Mapping[str, int]) -> Iterator[tuple[str, float]]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from fnmatch import fnmatchcase
+from typing import Literal
 
 
 class Verdict(IntEnum):
@@ -40,8 +41,26 @@ TRANSITIONS: Mapping[tuple[State, Verdict], tuple[State, str | None]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Calibrated:
+    """An alarm by evidence and effect instead of a threshold.
+
+    `effect`: the least KL(Q||P) worth an alarm, in nats. `budget_ms`: the mean time between false alarms of
+    the whole family of features, however often one looks. `pane_ms`: how often evidence is weighed; None:
+    the smallest multiple of the shortest window's pane that is at least a minute.
+    """
+
+    effect: float
+    budget_ms: int
+    pane_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """A fixed threshold on one quantity of the report, for the features and windows its globs match.
+
+    With `calibrated` it goes by evidence: `metric` and `above` only say what is drawn beside it, the effect.
+    `per` "stream" makes one alert that names the strongest features; `notify_after_ms` is how long after
+    the stream's first record nobody is told.
 
     `metric` is a metric's name without `driftmon_` and unit; `labels_of_metric` picks among several
     ({"direction": "q_p"}). `missing_ratio`, `invalid_ratio` and `unseen_ratio` mean the live share
@@ -61,6 +80,9 @@ class Rule:
     min_observations: int = 100
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    calibrated: Calibrated | None = None
+    per: Literal["feature", "stream"] = "feature"
+    notify_after_ms: int = 0
 
     @property
     def severity(self) -> str:
@@ -109,6 +131,12 @@ class Alert:
     value: float = math.nan
     noise_floor: float = math.nan
     top_bins: tuple[TopBin, ...] = ()
+    lower_bound: float = math.nan
+    evidence_log10: float = math.nan
+    once_in_ms: float = math.nan  # evidence so strong arises without drift at most once in so long
+    drift_since_ms: int | None = None  # when the drift began, by the evidence
+    features: tuple[str, ...] = ()  # the strongest, where the rule makes one alert per stream
+    notify_from_ms: int = 0
 
     @property
     def key(self) -> tuple[str, str, str, str]:

@@ -15,7 +15,11 @@ from typing import Any, Final
 import numpy as np
 
 from driftmon.monitor.panes import Window
+from driftmon.monitor.slots import COUNT as SLOTS
+from driftmon.monitor.slots import Slots, label
+from driftmon.stats import dispersion
 from driftmon.stats.binnings import boolean, categorical, numeric
+from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.schema import Binning, Counts, Feature, Schema
 
 FORMAT: Final = "driftmon.snapshot"
@@ -41,6 +45,7 @@ class Snapshot:
 
     `watermark_ms` is None for a monitor on arrival time. `invalid` counts unreadable values by
     (feature, reason). `provenance` says where the counts come from; merge keeps what both agree on.
+    `slots` are the counts of each hour of a day or a week (`slots_by`), all of `counts`, or there are none.
     """
 
     schema: Schema
@@ -52,6 +57,16 @@ class Snapshot:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     sums: Mapping[str, int] = field(default_factory=dict)
     dispersion: Mapping[str, Any] = field(default_factory=dict)
+    first_ms: int | None = None
+    slots_by: Slots | None = None
+    slots: Panes = field(default_factory=dict)
+
+    def measured_dispersion(self) -> Dispersion:
+        """What the panes of this reference showed; phi = 1 where it keeps none. SnapshotError if it does not fit."""
+        try:
+            return dispersion.from_dict(self.schema, self.dispersion) or dispersion.independent(self.schema)
+        except ValueError as fault:
+            raise SnapshotError(str(fault)) from fault
 
     @property
     def identity(self) -> str:
@@ -65,6 +80,7 @@ class Snapshot:
         if self.rings and other.rings and set(self.rings) != set(other.rings):
             names = sorted({window.name for window in set(self.rings) ^ set(other.rings)})
             raise SnapshotError(f"snapshots of different windows do not add: {', '.join(names)}; use one configuration")
+        slots_by, slots = self._merged_slots(other)
         marks = [mark for mark in (self.watermark_ms, other.watermark_ms) if mark is not None]
         return Snapshot(
             self.schema,
@@ -78,15 +94,32 @@ class Snapshot:
             {key: self.invalid.get(key, 0) + other.invalid.get(key, 0) for key in {**self.invalid, **other.invalid}},
             _merged_provenance(self.provenance, other.provenance),
             {key: self.sums.get(key, 0) + other.sums.get(key, 0) for key in {**self.sums, **other.sums}},
+            first_ms=min((at for at in (self.first_ms, other.first_ms) if at is not None), default=None),
+            slots_by=slots_by,
+            slots=slots,
         )
+
+    def _merged_slots(self, other: Snapshot) -> tuple[Slots | None, Panes]:
+        """Slots of both; none where one side has counts without slots, because they would not be all of them."""
+        kinds = {snapshot.slots_by for snapshot in (self, other) if snapshot.slots_by or snapshot.counts.any()}
+        if len(kinds - {None}) > 1:
+            raise SnapshotError("counts by hour of day and by hour of week do not add: build both with the same slots")
+        slots_by = kinds.pop() if len(kinds) == 1 else None
+        return slots_by, _added(self.slots, other.slots) if slots_by else {}
 
     def to_bytes(self) -> bytes:
         """The file; the same counts always give the same bytes."""
         head: dict[str, Any] = {"format": FORMAT, "version": VERSION, "fingerprint": self.schema.fingerprint}
-        tail: dict[str, Any] = {"watermark_ms": self.watermark_ms, "invalid": _nested(self.invalid)}
+        tail: dict[str, Any] = {
+            "first_ms": self.first_ms,
+            "watermark_ms": self.watermark_ms,
+            "invalid": _nested(self.invalid),
+        }
         tail |= {"sums": dict(sorted(self.sums.items())), "dispersion": self.dispersion, "provenance": self.provenance}
         head["windows"] = [_shape(window) for window in sorted(self.rings, key=lambda window: window.name)]
         lines = [f'"features": [\n{_lines(self._features())}\n]', f'"panes": [{_lines(self._panes())}]']
+        if self.slots_by is not None:
+            lines += [_pair("slots_by", self.slots_by), f'"slots": [\n{_lines(self._slots(self.slots_by))}\n]']
         lines = [*(_pair(key, head[key]) for key in head), *lines, *(_pair(key, tail[key]) for key in tail)]
         body = ",\n".join(lines)
         return ("{" + body + f',\n"checksum": "{_checksum(body)}"}}\n').encode("utf-8", "surrogatepass")
@@ -102,6 +135,10 @@ class Snapshot:
                 yield {"window": window.name, "pane": pane, "counts": counts.tolist()}
         for pane, counts in sorted(self.open_panes.items()):
             yield {"window": None, "pane": pane, "counts": counts.tolist()}
+
+    def _slots(self, by: Slots) -> Iterator[dict[str, Any]]:
+        for slot, counts in sorted(self.slots.items()):
+            yield {"slot": slot, "label": label(by, slot), "counts": counts.tolist()}
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Snapshot:
@@ -147,9 +184,34 @@ def _read(data: bytes) -> Snapshot:
         (name, reason): int(n) for name, reasons in tree.get("invalid", {}).items() for reason, n in reasons.items()
     }
     extras = {key: tree.get(key) or {} for key in ("provenance", "sums", "dispersion")}
-    mark = tree.get("watermark_ms")
     flat = np.concatenate(counts) if counts else np.zeros(0, dtype=np.int64)
-    return Snapshot(schema, flat, rings, open_panes, None if mark is None else int(mark), invalid, **extras)
+    first_ms, watermark_ms = (None if tree.get(key) is None else int(tree[key]) for key in ("first_ms", "watermark_ms"))
+    slots_by, slots = _read_slots(tree, schema, flat)
+    return Snapshot(
+        schema,
+        flat,
+        rings,
+        open_panes,
+        watermark_ms,
+        invalid,
+        **extras,
+        first_ms=first_ms,
+        slots_by=slots_by,
+        slots=slots,
+    )
+
+
+def _read_slots(tree: Mapping[str, Any], schema: Schema, counts: Counts) -> tuple[Slots | None, dict[int, Counts]]:
+    slots_by = tree.get("slots_by")
+    if slots_by is None:
+        return None, {}
+    if slots_by not in SLOTS:
+        raise SnapshotError(f"slots_by {slots_by!r} is unknown; there are {', '.join(SLOTS)}")
+    slots = {int(entry["slot"]): _counts(entry["counts"], schema.width) for entry in tree["slots"]}
+    whole = sum(slots.values(), start=np.zeros(schema.width, dtype=np.int64))
+    if any(not 0 <= slot < SLOTS[slots_by] for slot in slots) or not np.array_equal(whole, counts):
+        raise SnapshotError("the counts of the slots do not add up to those of the features; build the reference again")
+    return slots_by, slots
 
 
 def _feature(entry: Mapping[str, Any]) -> Feature:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftmon import Batch, reference_of
-from driftmon.monitor.references import SAMPLE_ROWS, WarmUp, joined, part
 from driftmon.monitor.report import Status
+from driftmon.monitor.warmup import SAMPLE_ROWS, WarmUp, joined, part
 from driftmon.stats.columns import ABSENT, column_of
 from driftmon.stats.edges import FeatureSpec
 

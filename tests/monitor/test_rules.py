@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftmon import Monitor, Rule, Window, reference_of
-from driftmon.monitor.assessment import verdicts_of
+from driftmon.monitor.judgement import verdicts_of
 from driftmon.monitor.report import Status
 from driftmon.monitor.rules import TRANSITIONS, Alert, State, Verdict, deadline_ms, step
 

@@ -1,0 +1,159 @@
+"""Calibration: one calibrated rule on one stream, from pane counts to verdicts.
+
+Law: an alarm needs evidence (R over all features within the budget, e-d-BH) and effect (the debiased KL of
+the segment since drift began). It ends when clearing.py says so; what has been cleared is spent and never
+counts as evidence again. A pane without observations says nothing: it neither raises nor ends an alarm.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftmon.monitor.clearing import Segments, over
+from driftmon.monitor.lagged import Lagged
+from driftmon.monitor.panes import Ring
+from driftmon.monitor.references import Reference
+from driftmon.monitor.rules import Calibrated, Verdict
+from driftmon.stats.bounds import bounds
+from driftmon.stats.columns import Floats
+from driftmon.stats.dispersion import Dispersion
+from driftmon.stats.divergences import Pair
+from driftmon.stats.evidence import CAP_LOG10, Tolerance, lags, weighed
+from driftmon.stats.multiplicity import flagged
+from driftmon.stats.noise import debiased, noise
+from driftmon.stats.schema import Schema
+
+BOUND_LEVEL: Final = 0.99
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """What one evidence pane's close showed, per feature.
+
+    `log_r` ln R; `lag` panes since drift began, if it did; `flagged` evidence within the budget; `kl` and
+    `lower` the debiased KL of that segment and its 99 % lower bound; `pairs` its counts; `verdicts` what
+    follows for an alert that fires (`clear` counts then) or not, where the newest pane was `heard` of.
+    """
+
+    closed_pane: int
+    log_r: Floats
+    lag: NDArray[np.int64]
+    flagged: NDArray[np.bool_]
+    kl: Floats
+    lower: Floats
+    pair: Pair
+    clear: NDArray[np.bool_]
+    heard: NDArray[np.bool_]
+
+    @property
+    def log10(self) -> Floats:
+        """log10 R, capped: what is exported."""
+        return np.asarray(np.minimum(self.log_r / np.log(10), CAP_LOG10))
+
+    def verdicts(self, effect: float, firing: NDArray[np.bool_]) -> NDArray[np.int8]:
+        """int8[F]: BREACH by evidence and effect; CLEAR only matters to what fires, and then comes first."""
+        breach = self.flagged & (self.kl >= effect)
+        clear = np.where(firing, self.clear, ~breach)
+        said = np.where(clear, Verdict.CLEAR, np.where(breach, Verdict.BREACH, Verdict.BETWEEN))
+        return np.where(self.heard, said, Verdict.UNKNOWN).astype(np.int8)
+
+
+class Calibration:
+    """Weighs evidence at each close of an evidence pane. `family` counts the features that share the budget.
+
+    `watched` bool[F]: the features the rule is about; the others can neither alarm nor help others to.
+    """
+
+    def __init__(
+        self,
+        calibrated: Calibrated,
+        schema: Schema,
+        reference: Pair,
+        dispersion: Dispersion,
+        pane_ms: int,
+        family: int,
+        watched: NDArray[np.bool_],
+    ) -> None:
+        self.effect = calibrated.effect
+        self.pane_ms = pane_ms
+        self.family = family
+        self.watched = watched
+        self.log_a = math.log(max(calibrated.budget_ms / pane_ms, 1.0))
+        tolerance = Tolerance(schema, reference.reference, reference.p, calibrated.effect, dispersion)
+        self.spent_pane = np.full(len(schema.features), np.iinfo(np.int64).min // 2, dtype=np.int64)
+        self.finding: Finding | None = None
+        self._pseudocount = reference.pseudocount
+        self._lags = lags()
+        self._against = Lagged(tolerance, len(self._lags))
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """What the reference fixes; where each lag has its own, that of the longest."""
+        return self._against.longest
+
+    def compare_with(self, reference: Reference, ring: Ring, closed_pane: int) -> None:
+        """Before a look: ask a reference that moves for its counts as of this pane's close."""
+        references = reference.of_lags(ring, closed_pane, self._lags)
+        self._against.compare_with(references, reference.dispersion, self._pseudocount)
+
+    def next_pane(self, at_ms: int) -> int | None:
+        """The newest pane that has closed by `at_ms`; None if it was looked at already."""
+        closed_pane = at_ms // self.pane_ms - 1
+        return None if self.finding is not None and self.finding.closed_pane >= closed_pane else closed_pane
+
+    def look(self, ring: Ring, closed_pane: int, firing: NDArray[np.bool_]) -> Finding | None:
+        """Weigh the panes up to `closed_pane`; None while there is none."""
+        if not ring.panes or min(ring.panes) > closed_pane:
+            return None
+        schema, sums = self.tolerance.schema, ring.sums(closed_pane, self._lags)
+        since = np.maximum(self.spent_pane + 1, min(ring.panes))
+        allowed = self._lags[:, None] <= np.maximum(closed_pane - since + 1, 1)
+        found = weighed(self._against.log_e(sums), self._lags, allowed)
+        segment = self._segment(sums, found.lag)
+        kl, lower = self._measure(segment)
+        segments = Segments(self._lags, sums, self._against.references, allowed)
+        clear = over(schema, segments, found, self.tolerance.dispersion, self.effect, self._pseudocount, firing)
+        flags = flagged(np.where(self.watched, found.log_r, -np.inf), self.log_a, self.family)
+        heard = schema.totals(sums[0]) > 0
+        self.finding = Finding(closed_pane, found.log_r, found.lag, flags, kl, lower, segment, clear, heard)
+        return self.finding
+
+    def once_in_ms(self, log_r: float) -> float:
+        """Without drift, R as large as this arises in some feature of the family at most once in so long."""
+        return math.exp(min(log_r - math.log(self.family), 700.0)) * self.pane_ms
+
+    @property
+    def weak(self) -> NDArray[np.bool_]:
+        """bool[F]: the reference is too small: what it may be off by itself is more than half the effect."""
+        found: NDArray[np.bool_] = self.watched & (self.tolerance.tau0 > self.effect / 2)
+        return found
+
+    def _segment(self, sums: Floats, lag: NDArray[np.int64]) -> Pair:
+        """The counts of each feature's own last `lag` panes."""
+        schema = self.tolerance.schema
+        rows = np.repeat(np.searchsorted(self._lags, lag), schema.sizes)
+        live = sums[rows, np.arange(schema.width)]
+        return Pair(schema, self._against.reference_by_bin(rows), live, self._pseudocount)
+
+    def _measure(self, pair: Pair) -> tuple[Floats, Floats]:
+        phi = self.tolerance.dispersion.average_at(pair.live_total)
+        expected = noise(pair, phi=phi)
+        return debiased(pair, expected), bounds(pair, expected, pair.live_total / phi, phi, BOUND_LEVEL)[0]
+
+
+def evidence_pane_ms(finest_pane_ms: int, wanted_ms: int | None) -> int:
+    """The pane of evidence: as wanted, else the smallest multiple of the finest that is at least a minute.
+
+    >>> evidence_pane_ms(25_000, None), evidence_pane_ms(60_000, 300_000)
+    (75000, 300000)
+    """
+    if wanted_ms is None:
+        return finest_pane_ms * -(-60_000 // finest_pane_ms)
+    if wanted_ms % finest_pane_ms:
+        raise ValueError(f"a pane of {wanted_ms} ms is no multiple of {finest_pane_ms} ms, the windows' shortest pane")
+    return wanted_ms

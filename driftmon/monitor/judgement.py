@@ -1,0 +1,105 @@
+"""Judgement: what one rule says of every feature at one look, by threshold or by evidence.
+
+Law: verdicts are arrays over all features (0.02 ms for 3,000 pairs); what an alert tells a person is
+computed only for the few features that breach or are on alert already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from driftmon.monitor.calibration import BOUND_LEVEL, Calibration, Finding
+from driftmon.monitor.quantities import RATIOS, index_of, special_share
+from driftmon.monitor.rules import Rule, TopBin, Verdict
+from driftmon.stats.columns import Floats
+from driftmon.stats.divergences import Pair, kl_qp
+
+TOP_BINS: Final = 3
+ONE_LOOK_LEVEL: Final = 0.999
+SINGLE_LOOK_LEVEL: Final = 0.999  # one look has no evidence over time, so it asks for more certainty
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """`verdicts` int8[features], and `describe(feature)`: the fields of an alert that say what was seen."""
+
+    verdicts: NDArray[np.int8]
+    describe: Callable[[int], Mapping[str, Any]]
+
+
+def by_threshold(rule: Rule, values: Floats, pair: Pair) -> Judgement:
+    """Hold one window's values float64[D, F] against the rule's threshold."""
+    seen = rule_values(rule, values, pair)
+
+    def describe(feature: int) -> Mapping[str, Any]:
+        floor = float(values[index_of("kl_noise_floor"), feature])
+        return {"value": float(seen[feature]), "noise_floor": floor, "top_bins": top_bins(pair, feature)}
+
+    return Judgement(verdicts_of(rule, seen, pair.live_total), describe)
+
+
+def by_bound(rule: Rule, values: Floats, pair: Pair) -> Judgement:
+    """A calibrated rule where there is no time to weigh evidence over: the 99.9 % lower bound against the effect."""
+    middle, lower = values[index_of("kl_divergence_debiased")], values[index_of("kl_divergence_lower_bound")]
+    widened = (middle - lower) * float(ndtri(SINGLE_LOOK_LEVEL) / ndtri(BOUND_LEVEL))
+
+    def describe(feature: int) -> Mapping[str, Any]:
+        return {
+            "value": float(middle[feature]),
+            "noise_floor": float(values[index_of("kl_noise_floor"), feature]),
+            "top_bins": top_bins(pair, feature),
+            "lower_bound": float(lower[feature]),
+        }
+
+    return Judgement(verdicts_of(rule, middle - widened, pair.live_total), describe)
+
+
+def by_evidence(calibration: Calibration, finding: Finding, values: Floats, firing: NDArray[np.bool_]) -> Judgement:
+    """Hold the newest finding against the budget and the effect."""
+
+    def describe(feature: int) -> Mapping[str, Any]:
+        log_r = float(finding.log_r[feature])
+        since_pane = finding.closed_pane - int(finding.lag[feature]) + 1
+        return {
+            "value": float(finding.kl[feature]),
+            "noise_floor": float(values[index_of("kl_noise_floor"), feature]),
+            "top_bins": top_bins(finding.pair, feature),
+            "lower_bound": float(finding.lower[feature]),
+            "evidence_log10": float(finding.log10[feature]),
+            "once_in_ms": calibration.once_in_ms(log_r),
+            "drift_since_ms": since_pane * calibration.pane_ms,
+        }
+
+    return Judgement(finding.verdicts(calibration.effect, firing), describe)
+
+
+def rule_values(rule: Rule, values: Floats, pair: Pair) -> Floats:
+    """float64[features]: what a rule compares; for the ratios the live share less the reference's."""
+    seen: Floats = values[index_of(rule.metric, rule.metric_labels)]
+    return seen - special_share(pair.p_raw, pair, rule.metric) if rule.metric in RATIOS else seen
+
+
+def verdicts_of(rule: Rule, values: Floats, observations: Floats) -> NDArray[np.int8]:
+    """int8[features]: Rule.verdict for all features at once."""
+    clear_below = rule.above if rule.resolve_below is None else rule.resolve_below
+    found = np.full(len(values), Verdict.BETWEEN, dtype=np.int8)
+    found[values > rule.above] = Verdict.BREACH
+    found[(values < clear_below) & ~(values > rule.above)] = Verdict.CLEAR
+    found[(observations < rule.min_observations) | np.isnan(values)] = Verdict.UNKNOWN
+    return found
+
+
+def top_bins(pair: Pair, feature: int) -> tuple[TopBin, ...]:
+    """The bins that contribute most to KL(Q||P), either way, largest first."""
+    bins = pair.schema.bins(feature)
+    terms = kl_qp(pair)[bins]
+    labels, name = pair.schema.features[feature].binning.labels(), pair.schema.names[feature]
+    order = np.argsort(-np.abs(terms), kind="stable")[:TOP_BINS]
+    p, q = pair.p_raw[bins], pair.q_raw[bins]
+    return tuple(TopBin(name, labels[k], float(p[k]), float(q[k]), float(terms[k])) for k in order)

@@ -1,0 +1,64 @@
+"""Status: one word per feature for people, and the seconds that a burn rate is made of.
+
+Law: the first of STALE, DRIFT by a threshold, WARMING_UP, WEAK_REFERENCE, INSUFFICIENT_DATA, DRIFT by evidence,
+SIGNIFICANT that applies, else OK. A stream that still gathers its reference is WARMING_UP as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftmon.monitor.assessment import Assessment
+from driftmon.monitor.quantities import index_of
+from driftmon.monitor.report import Status
+from driftmon.stats.columns import Floats
+from driftmon.stats.divergences import Pair
+
+
+def statuses(
+    assessment: Assessment,
+    values: Floats,
+    pairs: Sequence[Pair],
+    quiet: NDArray[np.bool_],
+    gathering: bool,
+    names: Sequence[str],
+) -> Mapping[str, Status]:
+    """A status per feature; `quiet` bool[F]: not seen for too long; `gathering`: there is no P yet."""
+    weak, significant = np.zeros(len(names), dtype=np.bool_), np.zeros(len(names), dtype=np.bool_)
+    for calibration in assessment.calibrations.values():
+        weak |= calibration.weak
+        if calibration.finding is not None:
+            significant |= calibration.finding.flagged
+    insufficient = assessment.insufficient(pairs, values[:, index_of("kl_noise_floor")])
+    warming = np.full(len(names), gathering)
+    said = {
+        Status.STALE: quiet,
+        Status.DRIFT: assessment.firing_fixed(),
+        Status.WARMING_UP: warming,
+        Status.WEAK_REFERENCE: weak,
+        Status.INSUFFICIENT_DATA: insufficient,
+    }
+    evidence = {Status.DRIFT: assessment.firing(), Status.SIGNIFICANT: significant}
+    chosen = np.select([*said.values(), *evidence.values()], [*said, *evidence], Status.OK)
+    by_code = {int(status): status for status in Status}
+    return {name: by_code[code] for name, code in zip(names, chosen.tolist(), strict=True)}
+
+
+class Stopwatch:
+    """Milliseconds per feature that were judged, and of these in drift: the two counters of a burn rate."""
+
+    def __init__(self, features: int, longest_step_ms: int) -> None:
+        self.drift_ms = np.zeros(features, dtype=np.int64)
+        self.evaluated_ms = np.zeros(features, dtype=np.int64)
+        self._longest_step_ms = longest_step_ms
+        self._at_ms: int | None = None
+
+    def advance(self, at_ms: int, judged: NDArray[np.bool_], drifting: NDArray[np.bool_]) -> None:
+        """Add the time since the last look, at most one pane: silence is no evidence of health."""
+        passed_ms = 0 if self._at_ms is None else min(max(at_ms - self._at_ms, 0), self._longest_step_ms)
+        self._at_ms = at_ms
+        self.evaluated_ms = self.evaluated_ms + np.where(judged, passed_ms, 0)
+        self.drift_ms = self.drift_ms + np.where(drifting, passed_ms, 0)
