@@ -58,7 +58,7 @@ class Decoder:
         try:
             data.decode()
             rows = self._many.decode(data)
-            flat = data.count(b"{") == len(rows) and data.count(b"[") == 1
+            flat = self._rows.plain and data.count(b"{") == len(rows) and data.count(b"[") == 1
         except MISFIT:
             flat = False
         if flat:
@@ -92,7 +92,7 @@ class Decoder:
         """
         openers = piece.translate(None, NOT_OPENERS).removesuffix(b"\n") + b"\n"
         count = len(openers) // 2
-        if len(piece) > self._line_bytes or openers != b"{\n" * count:
+        if not self._rows.plain or len(piece) > self._line_bytes or openers != b"{\n" * count:
             return False
         try:
             piece.decode()  # msgspec does not look into the texts it skips
@@ -117,7 +117,7 @@ class Decoder:
             found.line += 1
 
     def _line(self, line: bytes, openers: int, found: _Found) -> None:
-        if openers <= DEPTH and len(line) <= self._line_bytes:
+        if self._rows.plain and openers <= DEPTH and len(line) <= self._line_bytes:
             try:
                 line.decode()
                 found.add(self._one.decode(line))

@@ -43,6 +43,7 @@ class Rows:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         wanted = _wanted(layout)
+        self.plain = all(_plain(key) for path in wanted for key in path)  # else no record may be decoded into `struct`
         self.struct, attributes = _struct(wanted)
         self._empty = self.struct()
         self._time = attributes[next(iter(layout.paths()))] if layout.time else ""
@@ -156,7 +157,7 @@ def _struct(
     keys: dict[str, str] = {}
     for key in dict.fromkeys(path[0] for path in wanted):
         attribute = f"f{len(fields)}"
-        keys[attribute] = key
+        keys[attribute] = key if _plain(key) else attribute
         if (key,) in wanted:
             fields.append((attribute, *_leaf(wanted[(key,)])))
             attributes[(key,)] = attribute
@@ -166,6 +167,11 @@ def _struct(
         attributes |= {(key, *path): f"{attribute}.{name}" for path, name in inside.items()}
     # No cycles, so nothing for the garbage collector to track; frozen, so that one empty map can be the default.
     return msgspec.defstruct("Row", fields, gc=False, frozen=True, rename=keys), attributes
+
+
+def _plain(key: str) -> bool:
+    """Whether msgspec takes it as a field's name: it refuses what JSON would have to escape."""
+    return key.isprintable() and '"' not in key and "\\" not in key
 
 
 def _leaf(wants: set[tuple[str, str]]) -> tuple[Any, Any]:
