@@ -6,22 +6,19 @@ lasts; `endsAt` of a firing alert lies so far ahead that three lost resends do n
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import quote
 
-from driftmon.monitor.quantities import RATIOS
 from driftmon.monitor.rules import Alert, Change, State
+from driftmon.render.alert_words import annotations_of, iso
 from driftmon.render.notice import Notice
+from driftmon.render.pages.words import feature_path
 
 RESEND_MS: Final = 60_000
 LASTS_RESENDS: Final = 4
 NEVER: Final = "0001-01-01T00:00:00Z"  # Alertmanager's endsAt of an alert that still fires
 LABEL_NAME: Final = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")  # newer servers take any UTF-8, 0.25 refuses the batch
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def notice_of(change: Change, external_labels: Mapping[str, str], external_url: str = "") -> Notice | None:
@@ -37,61 +34,30 @@ def firing(alert: Alert, external_labels: Mapping[str, str], external_url: str =
 
 
 def _notice(alert: Alert, external_labels: Mapping[str, str], external_url: str, ends_ms: int | None) -> Notice:
-    path = f"/api/v1/streams/{quote(alert.stream, safe='')}/features/{quote(alert.feature, safe='')}"
+    path = feature_path(alert.stream, alert.feature) if alert.feature else "alerts"
     return Notice(
         status="firing" if ends_ms is None else "resolved",
         labels=labels_of(alert, external_labels),
         annotations=annotations_of(alert),
         starts_ms=alert.active_ms,
         ends_ms=ends_ms,
-        generator_url=external_url.rstrip("/") + path if external_url else "",
+        generator_url=f"{external_url.rstrip('/')}/{path}" if external_url else "",
     )
 
 
 def labels_of(alert: Alert, external_labels: Mapping[str, str]) -> dict[str, str]:
-    """The identity: what names the alert wins over the rule's own labels, those over `external_labels`."""
+    """The identity: what names the alert wins over the rule's own labels, those over `external_labels`.
+
+    An alert per stream has no `feature`; which features it is about may change while it lasts.
+    """
     return {
-        **external_labels,
-        **alert.rule.labels,
+        **{name: text for name, text in {**external_labels, **alert.rule.labels}.items() if name != "feature"},
         "alertname": alert.rule.name,
         "stream": alert.stream,
-        "feature": alert.feature,
+        **({"feature": alert.feature} if alert.feature else {}),
         "window": alert.window,
         "severity": alert.rule.severity,
     }
-
-
-def annotations_of(alert: Alert) -> dict[str, str]:
-    """Sentences and numbers for people; the rule's own annotations win."""
-    rule, since = alert.rule, iso(alert.active_ms)
-    measured = {"value": alert.value}
-    if rule.metric.startswith("kl_"):  # the floor is one of KL; beside a ratio it would mislead
-        measured["noise_floor"] = alert.noise_floor
-    numbers = {name: f"{number:.4g}" for name, number in measured.items() if math.isfinite(number)}
-    top = "; ".join(f"{one} ({one.contribution_nats:+.3g} nats)" for one in alert.top_bins)
-    floor = f"; noise alone stays below {numbers['noise_floor']}" if "noise_floor" in numbers else ""
-    metric = f"{rule.metric}, live less reference," if rule.metric in RATIOS else rule.metric
-    described = (
-        f"{metric} of {alert.feature} (stream {alert.stream}, window {alert.window}) is "
-        f"{numbers.get('value', 'unknown')}, the rule's threshold {rule.above:g}{floor}. Since {since}."
-    )
-    return {
-        "summary": f"{alert.feature} of {alert.stream}: {rule.metric} is above {rule.above:g}.",
-        "description": f"{described} Largest contributions: {top}." if top else described,
-        **numbers,
-        "since": since,
-        **({"top_bins": top} if top else {}),
-        **rule.annotations,
-    }
-
-
-def iso(time_ms: int) -> str:
-    """RFC 3339 in UTC.
-
-    >>> iso(1_360_000_000_123)
-    '2013-02-04T17:46:40.123Z'
-    """
-    return (EPOCH + timedelta(milliseconds=time_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def bad_label_name(notice: Notice) -> str | None:

@@ -43,6 +43,7 @@ class Metric:
     core: bool = True
     only: tuple[str, ...] = ("numeric", "categorical", "boolean")
     bins: tuple[Bins, ...] = ()
+    calibrated: bool = False  # only of features that a calibrated rule watches
 
     @property
     def window(self) -> bool:
@@ -86,9 +87,11 @@ def _divergence(name: str, text: str, *own: str, core: bool = False, only: tuple
     return Metric(PREFIX + name, "gauge", unit, text, (*WINDOW, *own), core, kinds)
 
 
-def _feature(name: str, kind: Kind, unit: str, text: str, *own: str, core: bool = True, only: str = "") -> Metric:
+def _feature(
+    name: str, kind: Kind, unit: str, text: str, *own: str, core: bool = True, only: str = "", calibrated: bool = False
+) -> Metric:
     kinds = (only,) if only else ("numeric", "categorical", "boolean")
-    return Metric(PREFIX + name, kind, unit, text, (*FEATURE, *own), core, kinds)
+    return Metric(PREFIX + name, kind, unit, text, (*FEATURE, *own), core, kinds, calibrated=calibrated)
 
 
 def _bins(name: str, kind: Kind, unit: str, text: str, labels: tuple[str, ...], *modes: Bins) -> Metric:
@@ -104,6 +107,8 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     _divergence("kl_divergence_nats", 'KL divergence of the window: direction="q_p" is KL(Q||P) = sum q ln(q/p), "p_q" is KL(P||Q) = sum p ln(p/q). Never sum or average it over pods.', "direction", core=True),
     _divergence("kl_divergence_debiased_nats", "KL(q̂||p) less its expectation when nothing has drifted; may be negative.", core=True),
     _divergence("kl_noise_floor_nats", "99 % quantile of KL(q̂||p) when nothing has drifted, for this many observations.", core=True),
+    _divergence("kl_divergence_lower_bound_nats", "One-sided 99 % lower bound of KL(Q||P), both samples' errors and overdispersion included; at or below 0 it excludes nothing."),
+    _divergence("kl_divergence_upper_bound_nats", "One-sided 99 % upper bound of KL(Q||P), both samples' errors and overdispersion included."),
     _divergence("cross_entropy_nats", 'Cross-entropy: direction="q_p" is H(Q,P) = -sum q ln p, "p_q" is H(P,Q) = -sum p ln q.', "direction", core=True),
     _divergence("entropy_nats", "Entropy of the reference, H(P) = -sum p ln p, or of the live data, H(Q) = -sum q ln q.", "distribution", core=True),
     _divergence("js_divergence_nats", "Jensen-Shannon divergence (KL(P||M) + KL(Q||M)) / 2 with M = (P + Q) / 2; at most ln 2."),
@@ -116,7 +121,9 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     _divergence("invalid_ratio", "Share of the window's values that could not be read as the feature's type."),
     _divergence("unseen_ratio", "Share of the window's values outside the reference's vocabulary.", only=("categorical",)),
     _divergence("window_observations", "Observations in the window, N; with a half-life the sum of weights.", core=True),
-    _divergence("effective_observations", "Observations in the window less what decay costs."),
+    _divergence("effective_observations", "Observations in the window less what overdispersion and decay cost: as many independent ones say as much."),
+    _feature("overdispersion_ratio", "gauge", "ratio", "Phi of the reference: its counts vary so many times as much as those of independent rows; 1 where it kept no blocks.", core=False),
+    _feature("evidence_log10", "gauge", "", "log10 of the e-detector R, capped at 300: without drift R >= A in any of F features takes A / F panes on average at least.", calibrated=True),
     _bins("window_bin_observations", "gauge", "", "Observations of each bin in the window; sum them over pods.", (*WINDOW, "bin"), "window"),
     _feature("feature_status_code", "gauge", "", "0 ok, 1 significant, 2 drift, 3 insufficient_data, 4 weak_reference, 5 warming_up, 6 stale."),
     _feature("observations_total", "counter", "", "Observations counted since the stream began."),
@@ -130,10 +137,11 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     _feature("evaluated_seconds_total", "counter", "seconds", "Time the feature had enough data to be judged.", core=False),
     _bins("bin_observations_total", "counter", "", "Observations of each bin since the stream began.", (*FEATURE, "bin"), "counters"),
     _bins("reference_bin_ratio", "gauge", "ratio", "Smoothed p of each bin, (n + a) / (N + a K).", (*FEATURE, "bin"), "window", "counters"),
+    _bins("bin_number", "gauge", "", "Place of the bin in its feature, from 0: text does not sort like edges.", (*FEATURE, "bin"), "window", "counters"),
     _bins("reference_observations", "gauge", "", "Observations of the feature in the reference.", FEATURE, "window", "counters"),
     _bins("smoothing_pseudocount", "gauge", "", "The a of (n + a) / (N + a K), counts per bin.", ("stream",), "window", "counters"),
-    _process("alert_state", "gauge", "", "0 inactive, 1 pending, 2 firing.", *WINDOW, "rule", "severity"),
-    _process("rule_threshold", "gauge", "", "The value above which a rule breaches, in the unit of its metric.", "rule"),
+    _process("alert_state", "gauge", "", "0 inactive, 1 pending, 2 firing; a rule `per: stream` has one alert, without feature.", *WINDOW, "rule", "severity"),
+    _process("rule_threshold", "gauge", "", "The value above which a rule breaches, in the unit of its metric; of a calibrated rule its effect in nats.", "rule"),
     _process("reference_info", "info", "", "1; reference is a digest of the bins and counts of P, source where it came from.", "stream", "reference", "source"),
     _process("reference_timestamp_seconds", "gauge", "seconds", "When the reference was built, by the times in its data.", "stream"),
     _process("series_limit_exceeded", "gauge", "", "Features of the stream that are not exported, because limits.series would be exceeded.", "stream"),
@@ -144,6 +152,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     _process("tick_duration_seconds", "histogram", "seconds", "Time to evaluate one stream and publish the result."),
     _process("mailbox_bytes", "gauge", "bytes", "Bytes received and not yet counted."),
     _process("mailbox_limit_bytes", "gauge", "bytes", "Bytes the mailbox holds before it answers 429."),
+    _process("resident_memory_bytes", "gauge", "bytes", "Memory of the daemon's process that is in RAM; only on Linux."),
     _process("storage_ephemeral", "gauge", "", "1 when nothing is kept over a restart (no --storage.path)."),
     _process("alert_notifications_total", "counter", "", "Notifications attempted.", "sink"),
     _process("alert_notifications_failed_total", "counter", "", "Notifications that failed; those worth it are retried.", "sink"),
@@ -174,8 +183,23 @@ def series_count(streams: Sequence[StreamFacts], rules: Sequence[Rule], selectio
     18
     """
     per_feature = sum(sum(feature_series(facts, rules, selection).values()) for facts in streams)
-    of_streams = [metric for metric in CATALOGUE if _of_stream(metric) and selection.takes(metric)]
-    return per_feature + len(of_streams) * len(streams) + len({rule.name for rule in rules})
+    per_stream = sum(stream_series(facts, rules, selection) for facts in streams)
+    return per_feature + per_stream + len({rule.name for rule in rules})
+
+
+def stream_series(facts: StreamFacts, rules: Sequence[Rule], selection: Selection) -> int:
+    """Series that one stream has once, whatever its features: those of alerts `per: stream` among them."""
+    alerts = sum(len(judged_windows(rule, facts)) for rule in rules if rule.per == "stream")
+    return alerts + sum(_of_stream(metric) and selection.takes(metric) for metric in CATALOGUE)
+
+
+def judged_windows(rule: Rule, facts: StreamFacts, feature: str | None = None) -> tuple[Window, ...]:
+    """The windows in which a rule judges a feature, or any; a calibrated one weighs evidence once, in the shortest."""
+    names = facts.kinds if feature is None else (feature,)
+    found = [one for one in facts.windows if any(rule.watches(facts.stream, name, one.name) for name in names)]
+    if rule.calibrated is not None and found:
+        return (min(found, key=lambda window: window.pane_ms),)
+    return tuple(found)
 
 
 def feature_series(facts: StreamFacts, rules: Sequence[Rule], selection: Selection) -> dict[str, int]:
@@ -189,7 +213,9 @@ def _series(metric: Metric, facts: StreamFacts, feature: str, rules: Sequence[Ru
     if kind not in metric.only:
         return 0
     if "rule" in metric.labels:
-        return sum(rule.watches(facts.stream, feature, window.name) for rule in rules for window in facts.windows)
+        return sum(len(judged_windows(rule, facts, feature)) for rule in rules if rule.per == "feature")
+    if metric.calibrated and not any(rule.calibrated and judged_windows(rule, facts, feature) for rule in rules):
+        return 0
     each = {"bin": facts.bins[feature], "reason": len(INVALID_REASONS[kind]), "window": len(facts.windows)}
     count = 1
     for label in metric.labels:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from driftmon.monitor.history import History
 from driftmon.monitor.report import Report
 from driftmon.monitor.report_dict import alert_dict, feature_dict, stream_dict
 
@@ -28,11 +29,20 @@ def alerts_json(reports: Mapping[str, Report]) -> dict[str, Any]:
     return {"alerts": [alert_dict(alert) for report in reports.values() for alert in report.alerts]}
 
 
-def feature_json(report: Report, feature: str) -> dict[str, Any]:
-    """One feature with its bins and alerts; KeyError where the stream has no such feature."""
+def feature_json(report: Report, feature: str, history: History | None = None) -> dict[str, Any]:
+    """One feature with its bins, alerts and, per window, its course; KeyError where the stream has no such feature."""
     found = feature_dict(report, feature)
-    alerts = [alert_dict(alert) for alert in report.alerts if alert.feature == feature]
-    return {"time_ms": report.now_ms, "stream": report.stream, "feature": feature, **found, "alerts": alerts}
+    alerts = [alert_dict(alert) for alert in report.alerts if feature in (alert.feature, *alert.features)]
+    kept = history is not None and history.fingerprint == report.schema.fingerprint and feature in report.schema.names
+    course = {"history": history.as_dict(report.schema.names.index(feature))} if history is not None and kept else {}
+    return {
+        "time_ms": report.now_ms,
+        "stream": report.stream,
+        "feature": feature,
+        **found,
+        "alerts": alerts,
+        **course,
+    }
 
 
 def to_bytes(value: Mapping[str, Any]) -> bytes:

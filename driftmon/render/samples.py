@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 from driftmon.monitor.quantities import QUANTITIES, index_of
 from driftmon.monitor.report import Report
 from driftmon.monitor.rules import State
-from driftmon.render.catalogue import INVALID_REASONS, OWN_VALUES, PREFIX, Metric
+from driftmon.render.catalogue import INVALID_REASONS, OWN_VALUES, PREFIX, Metric, StreamFacts, judged_windows
 from driftmon.stats.columns import Floats
 
 Samples: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
@@ -37,6 +37,13 @@ class Exported:
         return ((index, self.report.schema.names[index]) for index in self.features)
 
 
+def facts_of(report: Report) -> StreamFacts:
+    """What decides how many series a report makes."""
+    features = report.schema.features
+    kinds = {feature.name: feature.kind for feature in features}
+    return StreamFacts(report.stream, kinds, {f.name: f.binning.size for f in features}, report.windows)
+
+
 def quantity(metric: Metric, one: Exported) -> Samples:
     """A row of the report's values; where it comes in twos, both."""
     label = next((label for label in metric.labels if label in OWN_VALUES), None)
@@ -57,6 +64,14 @@ def _status(_: Metric, one: Exported) -> Samples:
     for name in names:
         if name in report.statuses:
             yield (one.stream, name), float(report.statuses[name])
+
+
+def _overdispersion(_: Metric, one: Exported) -> Samples:
+    return _per_feature(one, one.report.overdispersion)
+
+
+def _evidence(_: Metric, one: Exported) -> Samples:
+    return ((labels, value) for labels, value in _per_feature(one, one.report.evidence_log10) if math.isfinite(value))
 
 
 def _observations(_: Metric, one: Exported) -> Samples:
@@ -124,6 +139,12 @@ def _reference_bins(_: Metric, one: Exported) -> Samples:
             yield (one.stream, name, label), share
 
 
+def _bin_numbers(_: Metric, one: Exported) -> Samples:
+    for index, name in one.named():
+        for number, label in enumerate(one.report.schema.features[index].binning.labels()):
+            yield (one.stream, name, label), float(number)
+
+
 def _per_bin(one: Exported, flat: Floats) -> Iterator[tuple[str, str, float]]:
     schema = one.report.schema
     for index, name in one.named():
@@ -144,15 +165,15 @@ def _pseudocount(_: Metric, one: Exported) -> Samples:
 
 
 def _alert_state(_: Metric, one: Exported) -> Samples:
-    """Every watched (feature, window) of a rule; those that are neither pending nor firing are inactive."""
-    report = one.report
-    states = {alert.key: alert.state for alert in report.alerts}
-    for rule in report.rules:
-        for window in report.windows:
-            for _index, name in one.named():
-                if rule.watches(one.stream, name, window.name):
-                    state = states.get((rule.name, one.stream, name, window.name), State.INACTIVE)
-                    yield (one.stream, name, window.name, rule.name, rule.severity), float(state)
+    """Every judged (feature, window) of a rule; those that are neither pending nor firing are inactive."""
+    facts = facts_of(one.report)
+    states = {alert.key: alert.state for alert in one.report.alerts}
+    for rule in one.report.rules:
+        names = [(name, name) for _index, name in one.named()] if rule.per == "feature" else [(None, "")]
+        for watched, name in names:
+            for window in judged_windows(rule, facts, watched):
+                state = states.get((rule.name, one.stream, name, window.name), State.INACTIVE)
+                yield (one.stream, name, window.name, rule.name, rule.severity), float(state)
 
 
 def _reference_info(_: Metric, one: Exported) -> Samples:
@@ -174,6 +195,8 @@ SOURCES: Final[Mapping[str, Callable[[Metric, Exported], Samples]]] = {
     for name, source in {
         "window_bin_observations": _window_bins,
         "feature_status_code": _status,
+        "overdispersion_ratio": _overdispersion,
+        "evidence_log10": _evidence,
         "observations_total": _observations,
         "missing_values_total": _special,
         "invalid_values_total": _special,
@@ -185,6 +208,7 @@ SOURCES: Final[Mapping[str, Callable[[Metric, Exported], Samples]]] = {
         "evaluated_seconds_total": _evaluated_seconds,
         "bin_observations_total": _lifetime_bins,
         "reference_bin_ratio": _reference_bins,
+        "bin_number": _bin_numbers,
         "reference_observations": _reference_observations,
         "smoothing_pseudocount": _pseudocount,
         "alert_state": _alert_state,

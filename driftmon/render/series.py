@@ -9,9 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from driftmon.monitor.report import Report
-from driftmon.render.catalogue import CATALOGUE, Metric, Selection, StreamFacts, feature_series, series_count
+from driftmon.render.catalogue import (
+    CATALOGUE,
+    Metric,
+    Selection,
+    feature_series,
+    series_count,
+    stream_series,
+)
 from driftmon.render.openmetrics import Family
-from driftmon.render.samples import QUANTITY_METRICS, SOURCES, Exported, Samples, quantity
+from driftmon.render.samples import QUANTITY_METRICS, SOURCES, Exported, Samples, facts_of, quantity
 
 
 def families(reports: Mapping[str, Report], selection: Selection) -> list[Family]:
@@ -30,8 +37,7 @@ def within_limit(reports: Mapping[str, Report], selection: Selection) -> tuple[S
         everything = [Exported(report, tuple(range(len(report.schema.features)))) for report in reports.values()]
         return selection, everything
     core = Selection(limit=selection.limit)
-    room = core.limit - series_count([StreamFacts(one.stream, {}, {}, one.windows) for one in facts], (), core)
-    room -= len(rules)
+    room = core.limit - sum(stream_series(one, tuple(rules.values()), core) for one in facts) - len(rules)
     exported = []
     for fact, report in zip(facts, reports.values(), strict=True):
         kept = []
@@ -41,13 +47,6 @@ def within_limit(reports: Mapping[str, Report], selection: Selection) -> tuple[S
                 room -= series
         exported.append(Exported(report, tuple(kept)))
     return core, exported
-
-
-def facts_of(report: Report) -> StreamFacts:
-    """What decides how many series a report makes."""
-    features = report.schema.features
-    kinds = {feature.name: feature.kind for feature in features}
-    return StreamFacts(report.stream, kinds, {f.name: f.binning.size for f in features}, report.windows)
 
 
 def _samples(metric: Metric, exported: list[Exported]) -> Samples:

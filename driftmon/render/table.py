@@ -9,16 +9,19 @@ from typing import Final
 from driftmon.monitor.report import Report
 from driftmon.render.openmetrics import clean
 
-HEAD: Final = ("stream", "feature", "window", "N", "KL(Q||P)", "debiased", "noise", "status")
-NUMBERS: Final = ("N", "KL(Q||P)", "debiased", "noise")
+HEAD: Final = ("stream", "feature", "window", "N", "effective", "KL", "noise", "lower", "evidence", "status")
+NUMBERS: Final = ("N", "effective", "KL", "noise", "lower", "evidence")
 WHERE_NO_VALUE: Final = "-"
 
 
 def table(reports: Mapping[str, Report]) -> str:
-    """One line per stream, feature and window; divergences in nats, `-` where there is no value.
+    """One line per stream, feature and window; `-` where there is no value.
+
+    `effective` is N less overdispersion and decay; KL the debiased KL(Q||P), `noise` what it stays below without
+    drift, `lower` its 99 % lower bound, all in nats; `evidence` is log10 R.
 
     >>> print(table({}), end="")
-    stream  feature  window  N  KL(Q||P)  debiased  noise  status
+    stream  feature  window  N  effective  KL  noise  lower  evidence  status
     """
     return aligned([HEAD, *(row for report in reports.values() for row in rows(report))])
 
@@ -28,19 +31,22 @@ def rows(report: Report) -> Iterator[tuple[str, ...]]:
     stream = clean(report.stream)
     if not report.windows or not report.schema.features:
         for name in report.statuses:
-            yield (stream, clean(name), *[WHERE_NO_VALUE] * 5, report.statuses[name].name.lower())
+            yield (stream, clean(name), *[WHERE_NO_VALUE] * 7, report.statuses[name].name.lower())
         return
     for index, name in enumerate(report.schema.names):
         status = report.statuses[name].name.lower()
+        evidence = float(report.evidence_log10[index]) if index < len(report.evidence_log10) else math.nan
         for at, window in enumerate(report.windows):
             yield (
                 stream,
                 clean(name),
                 clean(window.name),
                 f"{report.value(at, index, 'window_observations'):.0f}",
-                _nats(report.value(at, index, "kl_divergence", direction="q_p")),
-                _nats(report.value(at, index, "kl_divergence_debiased")),
-                _nats(report.value(at, index, "kl_noise_floor")),
+                f"{report.value(at, index, 'effective_observations'):.0f}",
+                _number(report.value(at, index, "kl_divergence_debiased")),
+                _number(report.value(at, index, "kl_noise_floor")),
+                _number(report.value(at, index, "kl_divergence_lower_bound")),
+                _number(evidence, 1),
                 status,
             )
 
@@ -62,5 +68,5 @@ def _cell(text: str, width: int, right: bool) -> str:
     return text.rjust(width) if right else text.ljust(width)
 
 
-def _nats(value: float) -> str:
-    return f"{value:.4f}" if math.isfinite(value) else WHERE_NO_VALUE
+def _number(value: float, decimals: int = 4) -> str:
+    return f"{value:.{decimals}f}" if math.isfinite(value) else WHERE_NO_VALUE

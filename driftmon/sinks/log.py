@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from driftmon.render.notice import Notice
 
+TOLD = ("features", "value", "noise_floor", "lower_bound", "evidence")
 LEVELS = {"firing": logging.WARNING, "resolved": logging.INFO}
 
 
@@ -17,7 +18,7 @@ class Options:
 
 
 class Sink:
-    """Labels, value and noise floor; not `top_bins`, for a log holds no values of features."""
+    """Labels and what was measured; not `top_bins`, for a log holds no values of features."""
 
     resends = False
 
@@ -26,7 +27,7 @@ class Sink:
 
     async def send(self, alerts: Sequence[Notice], now_ms: int) -> None:
         for notice in alerts:
-            told = {name: notice.annotations[name] for name in ("value", "noise_floor") if name in notice.annotations}
+            told = {name: notice.annotations[name] for name in TOLD if name in notice.annotations}
             labels = " ".join(f"{name}={text}" for name, text in {**notice.labels, **told}.items())
             self._log.log(LEVELS[notice.status], "alert %s: %s", notice.status, labels)
 

@@ -9,9 +9,10 @@ import pytest
 
 from driftmon.monitor.monitor import Monitor
 from driftmon.monitor.panes import Window
-from driftmon.monitor.references import WarmUp, reference_of
+from driftmon.monitor.references import reference_of
 from driftmon.monitor.report import Report
-from driftmon.monitor.rules import Rule
+from driftmon.monitor.rules import Calibrated, Rule
+from driftmon.monitor.warmup import WarmUp
 from driftmon.stats.edges import FeatureSpec
 
 HOUR_MS = 3_600_000
@@ -29,8 +30,8 @@ RULES = (
 )
 
 
-def reference_columns(rows: int = 600) -> dict[str, object]:
-    draw = np.random.default_rng(7)
+def reference_columns(rows: int = 600, seed: int = 7) -> dict[str, object]:
+    draw = np.random.default_rng(seed)
     return {
         "delay": draw.normal(size=rows),
         "carrier": draw.choice(["UA", "AA", NASTY], rows).tolist(),
@@ -53,6 +54,28 @@ def drifted() -> Report:
     columns["carrier"] = [None] * 60 + ["ZZ"] * 30 + [["list"]] * 10 + ["UA"] * 200
     monitor.observe_columns(columns, HOUR_MS)
     return monitor.tick(HOUR_MS + 1000)
+
+
+@pytest.fixture(scope="session")
+def judged() -> Report:
+    """By evidence: delay moved at minute 60; a rule per feature, one per stream and one of another feature."""
+    month = Calibrated(0.02, 30 * 24 * HOUR_MS)
+    rules = (
+        Rule("Evidence", "kl_divergence_debiased", 0.02, features="[dc]*", calibrated=month),
+        Rule("Together", "kl_divergence_debiased", 0.02, calibrated=month, per="stream", notify_after_ms=HOUR_MS),
+        Rule("Any", "missing_ratio", 0.5, per="stream", features="carrier"),
+        Rule("Coupons", "kl_divergence_debiased", 0.02, features="coupon", calibrated=month),
+    )
+    windows = (Window.sliding("day", 24 * HOUR_MS), Window.sliding("fast", HOUR_MS))
+    monitor = Monitor(
+        reference_of(reference_columns(20_000), SPECS[:3]), windows, rules, stream="flights", event_time=True
+    )
+    for minute in range(80):
+        columns = reference_columns(100, seed=minute)
+        del columns["coupon"]
+        columns["delay"] = np.asarray(columns["delay"]) + (0.0 if minute < 60 else 1.0)
+        monitor.observe_columns(columns, [minute * 60_000] * 100)
+    return monitor.tick(80 * 60_000)
 
 
 @pytest.fixture

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from driftmon.monitor.report import Report
-from driftmon.monitor.rules import Alert, Change, Rule, State, TopBin
-from driftmon.render.alertmanager import annotations_of, bad_label_name, firing, iso, notice_of, v2_alert, webhook_body
+from driftmon.monitor.rules import Alert, Calibrated, Change, Rule, State, TopBin
+from driftmon.render.alert_words import annotations_of, iso
+from driftmon.render.alertmanager import bad_label_name, firing, notice_of, v2_alert, webhook_body
 from driftmon.render.notice import Notice
 
 RULE = Rule("DriftmonFeatureDrift", "kl_divergence_debiased", 0.1, labels={"severity": "warning", "team": "ops"})
@@ -108,7 +110,7 @@ def test_firing_and_resolved_are_one_alert() -> None:
 def test_the_link_survives_any_name() -> None:
     notice = firing(replace(ALERT, feature="a/b ü?"), {}, "https://drift.example/x/")
     assert notice is not None
-    assert notice.generator_url == "https://drift.example/x/api/v1/streams/flights/features/a%2Fb%20%C3%BC%3F"
+    assert notice.generator_url == "https://drift.example/x/features/flights/a%2Fb%20%C3%BC%3F"
 
 
 @pytest.mark.parametrize(
@@ -162,3 +164,84 @@ def test_the_alerts_of_a_report_become_notices(drifted: Report) -> None:
     fired = [notice for notice in notices if notice is not None]
     assert {notice.labels["feature"] for notice in fired} >= {"delay", "carrier"}
     assert all(notice.annotations["top_bins"].count("nats") == 3 for notice in fired)
+
+
+MONTH = Calibrated(0.02, 30 * 86_400_000)
+BY_EVIDENCE = replace(
+    ALERT,
+    rule=Rule("DriftmonDrift", "kl_divergence_debiased", 0.02, calibrated=MONTH),
+    lower_bound=0.0214,
+    evidence_log10=6.2,
+    once_in_ms=214 * 86_400_000.0,
+    drift_since_ms=1_359_990_000_000,
+)
+TOGETHER = replace(
+    BY_EVIDENCE, feature="", features=("dep_delay", "carrier", "origin"), rule=replace(BY_EVIDENCE.rule, per="stream")
+)
+
+
+def test_an_alert_by_evidence_says_how_sure_and_since_when() -> None:
+    assert annotations_of(BY_EVIDENCE) == {
+        "summary": "dep_delay of flights has drifted.",
+        "description": (
+            "Since 2013-02-04T15:00:00.000Z the KL divergence of dep_delay (stream flights) from its reference is "
+            "0.0281 nats, at least 0.0214 with 99 % confidence; noise alone stays below 0.0084 in window slow. "
+            "A false alarm this strong happens at most once in 214 days. "
+            "Largest contributions: carrier=UA 12 % -> 4 % (-0.044 nats)."
+        ),
+        "value": "0.0281",
+        "noise_floor": "0.0084",
+        "lower_bound": "0.0214",
+        "evidence": "a false alarm this strong happens at most once in 214 days",
+        "since": "2013-02-04T15:00:00.000Z",
+        "top_bins": "carrier=UA 12 % -> 4 % (-0.044 nats)",
+    }
+
+
+@pytest.mark.parametrize(
+    ("once_in_ms", "words"),
+    [(math.inf, "centuries"), (1e300, "centuries"), (45 * 86_400_000.0, "45 days"), (math.nan, "")],
+)
+def test_evidence_is_told_in_time_and_not_beyond_centuries(once_in_ms: float, words: str) -> None:
+    told = annotations_of(replace(BY_EVIDENCE, once_in_ms=once_in_ms)).get("evidence", "")
+    assert told == (f"a false alarm this strong happens at most once in {words}" if words else "")
+
+
+def test_a_bound_below_zero_excludes_nothing_and_is_not_boasted_of() -> None:
+    assert "confidence" not in annotations_of(replace(BY_EVIDENCE, lower_bound=-0.001))["description"]
+
+
+def test_an_alert_per_stream_names_its_features_in_words_and_not_in_labels() -> None:
+    notice, other = firing(TOGETHER, {}, "http://d"), firing(replace(TOGETHER, features=("carrier",)), {}, "http://d")
+    assert notice is not None
+    assert other is not None
+    assert "feature" not in notice.labels
+    assert notice.fingerprint == other.fingerprint
+    assert notice.annotations["summary"] == "flights has drifted: dep_delay, carrier, origin."
+    assert notice.annotations["features"] == "dep_delay, carrier, origin"
+    assert "the KL divergence of dep_delay (stream flights)" in notice.annotations["description"]
+    assert "The next: carrier, origin." in notice.annotations["description"]
+    assert notice.generator_url == "http://d/alerts"
+
+
+def test_a_threshold_per_stream_names_them_too() -> None:
+    annotations = annotations_of(replace(TOGETHER, rule=replace(RULE, per="stream"), drift_since_ms=None))
+    assert annotations["summary"] == "flights: kl_divergence_debiased is above 0.1 in dep_delay, carrier, origin."
+
+
+@pytest.mark.parametrize("alert", [ALERT, BY_EVIDENCE, TOGETHER])
+def test_what_is_over_does_not_read_as_if_it_went_on(alert: Alert) -> None:
+    annotations = annotations_of(replace(alert, state=State.INACTIVE, once_in_ms=1.0, evidence_log10=-3.0))
+    assert " is above " not in annotations["summary"]
+    assert "has drifted" not in annotations["summary"]
+    assert "no longer" in annotations["summary"]
+    assert "evidence" not in annotations
+    assert "at most once" not in annotations["description"]
+
+
+def test_the_alert_of_the_engine_reads_whole(judged: Report) -> None:
+    told = {alert.rule.name: annotations_of(alert) for alert in judged.alerts}
+    assert told["Evidence"]["summary"] == "delay of flights has drifted."
+    assert told["Together"]["summary"] == "flights has drifted: delay."
+    assert told["Evidence"]["top_bins"].count("delay=") == 3
+    assert "at most once in" in told["Together"]["evidence"]

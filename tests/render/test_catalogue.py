@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
+from driftmon.monitor.check import DEFAULT_RULES
 from driftmon.monitor.panes import Window
 from driftmon.monitor.quantities import QUANTITIES, Quantity
 from driftmon.monitor.report import Report
-from driftmon.monitor.rules import Rule
 from driftmon.render.catalogue import (
     CATALOGUE,
     METRICS,
@@ -60,9 +61,9 @@ def test_every_metric_of_data_has_a_source_and_every_source_a_metric() -> None:
 
 def test_core_is_at_most_sixteen_series_a_feature_with_one_window_and_the_default_rules() -> None:
     facts = StreamFacts("s", {"x": "numeric"}, {"x": 18}, (Window.sliding("fast", 3_600_000),))
-    rules = (Rule("A", "kl_divergence_debiased", 0.1), Rule("B", "invalid_ratio", 0.05))
-    nothing = StreamFacts("s", {}, {}, facts.windows)
-    assert series_count([facts], rules, Selection()) - series_count([nothing], rules, Selection()) <= 16
+    two = StreamFacts("s", {"x": "numeric", "y": "numeric"}, {"x": 18, "y": 18}, facts.windows)
+    of_one, of_two = (series_count([one], DEFAULT_RULES, Selection()) for one in (facts, two))
+    assert of_two - of_one <= 16
 
 
 @pytest.mark.parametrize("chosen", ["core", "full"])
@@ -76,6 +77,30 @@ def test_the_series_counted_are_the_series_exported(chosen: str, bins: str, drif
     counted = series_count(facts, drifted.rules, selection)
     unborn = _without_meaning(drifted, selection)
     assert exported + unborn == counted
+
+
+@pytest.mark.parametrize("chosen", ["core", "full"])
+def test_rules_by_evidence_and_per_stream_make_the_series_that_are_counted(chosen: str, judged: Report) -> None:
+    selection = Selection(chosen)  # type: ignore[arg-type]
+    exported = families({"flights": judged}, selection)
+    facts = StreamFacts("flights", *_facts(judged), judged.windows)
+    counted = series_count([facts], judged.rules, selection)
+    assert sum(len(family.samples) for family in exported) + 1 == counted, "but for the time of the reference"
+
+
+def test_evidence_is_a_series_of_what_calibrated_rules_watch(drifted: Report, judged: Report) -> None:
+    def evidence(report: Report) -> set[str]:
+        found = [one for one in families({"s": report}, Selection()) if one.metric.name == "driftmon_evidence_log10"]
+        return {labels[1] for family in found for labels, _ in family.samples}
+
+    assert evidence(drifted) == set()
+    assert evidence(judged) == {"delay", "carrier", "cancelled"}
+    by_one = [replace(rule, features="delay") for rule in judged.rules if rule.calibrated]
+    facts = StreamFacts("s", *_facts(judged), judged.windows)
+    one, none = (
+        series_count([facts], rules, Selection()) for rules in (by_one[:1], [replace(by_one[0], features="x")])
+    )
+    assert one - none == 2, "evidence, and the state of the alert"
 
 
 def _facts(report: Report) -> tuple[Mapping[str, str], Mapping[str, int]]:

@@ -72,6 +72,28 @@ def test_one_feature_with_its_alerts(drifted: Report) -> None:
         feature_json(drifted, "nobody")
 
 
+def test_evidence_and_dispersion_stand_beside_the_windows(judged: Report, drifted: Report) -> None:
+    delay = report_json({"flights": judged})["streams"]["flights"]["features"]["delay"]
+    assert delay["evidence_log10"] > 6
+    assert delay["overdispersion_ratio"] == judged.overdispersion[0] >= 1
+    assert "evidence_log10" not in report_json({"flights": drifted})["streams"]["flights"]["features"]["delay"]
+
+
+def test_an_alert_by_evidence_says_how_much_and_since_when(judged: Report) -> None:
+    alerts = {alert["rule"]: alert for alert in alerts_json({"flights": judged})["alerts"]}
+    one, together = alerts["Evidence"], alerts["Together"]
+    assert one["feature"] == "delay"
+    assert abs(one["drift_since_ms"] - 60 * 60_000) <= 2 * 60_000
+    assert 0 < one["lower_bound"] < one["value"]
+    assert one["evidence_log10"] > 6
+    assert one["threshold"] == 0.02
+    assert "notify_from_ms" not in one
+    assert (together["features"], together["notify_from_ms"]) == (["delay"], 3_600_000)
+    assert "feature" not in together
+    assert {alert["rule"] for alert in feature_json(judged, "delay")["alerts"]} == {"Evidence", "Together"}
+    assert feature_json(judged, "carrier")["alerts"] == []
+
+
 def test_alerts_alone(drifted: Report) -> None:
     assert alerts_json({"flights": drifted}) == {"alerts": report_json({"flights": drifted})["alerts"]}
 

@@ -76,6 +76,30 @@ def test_alert_states_name_every_watched_window(drifted: Report) -> None:
     assert not [labels for labels in found if labels[3] == "Elsewhere"]
 
 
+def test_evidence_has_one_alert_in_the_shortest_window_and_a_stream_one_without_feature(judged: Report) -> None:
+    found = values({"flights": judged})["driftmon_alert_state"]
+    assert {labels[1:4]: state for labels, state in found.items()} == {
+        ("delay", "fast", "Evidence"): 2,
+        ("carrier", "fast", "Evidence"): 0,
+        ("cancelled", "fast", "Evidence"): 0,
+        ("", "fast", "Together"): 2,
+        ("", "day", "Any"): 0,
+        ("", "fast", "Any"): 0,
+    }
+
+
+def test_bounds_enclose_the_value_and_evidence_names_the_feature(judged: Report) -> None:
+    found = values({"flights": judged})
+    key = ("flights", "delay", "fast")
+    lower, middle, upper = (
+        found[f"driftmon_kl_divergence_{name}_nats"][key] for name in ("lower_bound", "debiased", "upper_bound")
+    )
+    assert 0 < lower < middle < upper
+    evidence = found["driftmon_evidence_log10"]
+    assert evidence["flights", "delay"] > 6 > evidence["flights", "carrier"]
+    assert list(found["driftmon_overdispersion_ratio"].values()) == judged.overdispersion.tolist()
+
+
 def test_a_threshold_is_exported_once_whatever_the_streams(drifted: Report, empty: Report) -> None:
     found = values({"flights": drifted, "idle": empty})["driftmon_rule_threshold"]
     assert found == {("Drift",): 0.1, ("Break",): 0.05, ("Elsewhere",): 0.2}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from driftmon.monitor.references import WarmUp
 from driftmon.monitor.report import Report
+from driftmon.monitor.warmup import WarmUp
 from driftmon.render.table import table
 from driftmon.stats.edges import FeatureSpec
 
@@ -16,8 +16,17 @@ def test_a_line_per_feature_and_window(reports: Mapping[str, Report]) -> None:
     assert [line.split()[-1] for line in lines if line.startswith("flights  delay ")] == ["drift", "drift"]
 
 
+def test_evidence_bound_and_effective_number_are_shown(judged: Report) -> None:
+    head, *lines = table({"flights": judged}).splitlines()
+    (fast,) = [line.split() for line in lines if line.startswith("flights  delay      fast")]
+    row = dict(zip(head.split(), fast, strict=True))
+    assert (row["N"], row["effective"], row["status"]) == ("6000", "6000", "drift")
+    assert 0 < float(row["lower"]) < float(row["KL"])
+    assert float(row["evidence"]) > 6
+
+
 def test_without_a_value_there_is_a_dash(empty: Report) -> None:
-    assert table({"idle": empty}).splitlines()[1].split()[3:7] == ["0", "-", "-", "-"]
+    assert table({"idle": empty}).splitlines()[1].split()[3:9] == ["0", "0", "-", "-", "-", "-"]
 
 
 def test_names_cannot_steer_the_terminal() -> None:

@@ -1,0 +1,28 @@
+"""Decoders: the formats of one stream, each imported when its first block comes.
+
+Law: a block can be read by itself, so what one block held never changes how the next is read.
+"""
+
+from __future__ import annotations
+
+from driftmon.formats import ndjson
+from driftmon.formats.layout import Layout
+from driftmon.monitor.batch import Batch
+from driftmon.sources.base import Block
+
+
+class Decoders:
+    """Blocks -> batches, errors numbered by the lines of the block's input."""
+
+    def __init__(self, layout: Layout, line_bytes: int) -> None:
+        self._layout = layout
+        self._line_bytes = line_bytes
+        self._ndjson = ndjson.Decoder(layout, line_bytes)
+
+    def decode(self, block: Block) -> Batch:
+        if block.format == "csv":
+            from driftmon.formats import csv  # noqa: PLC0415  most daemons never see any
+
+            # A new decoder for each block: it opens with the header of its own input.
+            return csv.Decoder(self._layout, line_bytes=self._line_bytes).decode(block.data, block.first_line)
+        return self._ndjson.decode(block.data, block.first_line)

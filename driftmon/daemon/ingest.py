@@ -1,0 +1,170 @@
+"""Ingest: POST /api/v1/ingest/{stream}: a body becomes blocks, and the reply says what became of each record.
+
+Law: accepted + rejected + late == records of the body; a request that is refused as a whole counted nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from driftmon.daemon.bodies import Bodies, discard
+from driftmon.daemon.mailbox import Busy, Closed, Mailbox
+from driftmon.daemon.present import Present
+from driftmon.daemon.problem import Problem, busy
+from driftmon.daemon.pump import UnknownStream
+from driftmon.daemon.repeats import KEY_BYTES, Repeats
+from driftmon.daemon.settings import Limits
+from driftmon.monitor.batch import MAX_ERRORS
+from driftmon.sources.base import Block, Settled, pieces
+
+
+class Ingest:
+    """The handler and what it remembers between requests."""
+
+    def __init__(self, present: Present, mailbox: Mailbox) -> None:
+        self._present = present
+        self._mailbox = mailbox
+        self._bodies = Bodies()
+        self._repeats = Repeats()
+
+    async def handle(self, request: Request) -> Response:
+        try:
+            return await self._answer(request, request.path_params["stream"])
+        except Problem as refusal:
+            if refusal.status != HTTPStatus.REQUEST_TIMEOUT:
+                await discard(request)
+            raise
+
+    async def _answer(self, request: Request, stream: str) -> Response:
+        self._check(stream)
+        if request.method == "HEAD":
+            return Response()
+        outcome, repeated = await self._once(request, stream)
+        return _reply(outcome, repeated)
+
+    def _check(self, stream: str) -> None:
+        settings = self._present.config.streams.get(stream)
+        if settings is None or all(source.type != "http" for source in settings.sources):
+            raise _unknown(stream, self._present)
+        if self._present.draining:
+            raise busy(503, "the daemon is shutting down; send it again", 5)
+
+    async def _once(self, request: Request, stream: str) -> tuple[Settled, bool]:
+        key = request.headers.get("idempotency-key")
+        if key is None:
+            return await self._take(request, stream), False
+        if not 0 < len(key) <= KEY_BYTES:
+            raise Problem(400, f"Idempotency-Key must have 1 to {KEY_BYTES} characters")
+        return await self._repeats.once((stream, key), time.monotonic(), lambda: self._take(request, stream))
+
+    async def _take(self, request: Request, stream: str) -> Settled:
+        length = request.headers.get("content-length", "")
+        if not self._mailbox.has_room(int(length) if length.isdigit() else 0):
+            raise busy(429, "the mailbox is full; try again", 1)
+        limits = self._present.config.limits
+        try:
+            body = await self._bodies.read(request, limits)
+        except asyncio.CancelledError:
+            # The server gives up on a client slower than a drain may last. Nothing of its body was counted yet.
+            raise busy(503, "the daemon stopped before the body was complete; send it again", 5) from None
+        blocks, answers = _blocks(stream, body, limits)
+        try:
+            self._mailbox.offer(blocks)
+        except Busy as fault:
+            raise busy(429, str(fault), fault.retry_after_s) from None
+        except Closed:
+            raise busy(503, "the daemon is shutting down; send it again", 5) from None
+        outcomes = await asyncio.gather(*answers, return_exceptions=True)
+        return _joined([_settled(outcome, stream, self._present) for outcome in outcomes])
+
+
+def _blocks(stream: str, body: bytes, limits: Limits) -> tuple[list[Block], list[asyncio.Future[Settled]]]:
+    """NDJSON is cut at line ends; an array is one block, however long its lines are."""
+    if not body.strip():
+        raise Problem(400, "the body is empty; send JSON objects, one a line or in an array")
+    whole = body.lstrip()[:1] == b"["
+    if whole and len(body) > limits.array_bytes:
+        raise Problem(
+            413,
+            f"an array of more than {limits.array_bytes} bytes (limits.array_bytes); send one object a line (NDJSON)",
+        )
+    blocks, answers = [], []
+    for first_line, piece in [(1, body)] if whole else pieces(body):
+        answer: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
+        blocks.append(
+            Block(stream, "http", "ndjson", piece, ack=_settler(answer), origin="http", first_line=first_line)
+        )
+        answers.append(answer)
+    return blocks, answers
+
+
+def _settler(answer: asyncio.Future[Settled]) -> Any:
+    def settle(outcome: Settled | Exception) -> None:
+        if answer.done():
+            return
+        if isinstance(outcome, Exception):
+            answer.set_exception(outcome)
+        else:
+            answer.set_result(outcome)
+
+    return settle
+
+
+def _settled(outcome: Settled | BaseException, stream: str, present: Present) -> Settled:
+    if isinstance(outcome, UnknownStream):
+        raise _unknown(stream, present)
+    if isinstance(outcome, Closed):
+        raise busy(503, "the daemon is shutting down; send it again", 5)
+    if isinstance(outcome, BaseException):
+        raise Problem(500, "the records could not be counted: a bug in driftmon; its log has more") from outcome
+    return outcome
+
+
+def _joined(parts: list[Settled]) -> Settled:
+    rejected: Counter[str] = Counter()
+    for part in parts:
+        rejected.update(part.rejected)
+    errors = sorted((error for part in parts for error in part.errors), key=lambda error: error.line)
+    return Settled(
+        sum(part.accepted for part in parts),
+        dict(rejected),
+        sum(part.late for part in parts),
+        tuple(errors[:MAX_ERRORS]),
+        durable=all(part.durable for part in parts),
+    )
+
+
+def _reply(outcome: Settled, repeated: bool) -> Response:
+    counted = _as_dict(outcome, repeated)
+    if not outcome.accepted and not outcome.late:
+        raise Problem(400, "no record of the body could be used; see `errors`", members=counted)
+    return Response(json.dumps(counted) + "\n", 200 if outcome.durable else 202, media_type="application/json")
+
+
+def _as_dict(outcome: Settled, repeated: bool) -> Mapping[str, Any]:
+    return {
+        "accepted": outcome.accepted,
+        "rejected": sum(outcome.rejected.values()),
+        "late": outcome.late,
+        "duplicate": repeated,
+        "durable": outcome.durable,
+        "errors": [{"line": error.line, "reason": error.reason, "message": error.message} for error in outcome.errors],
+    }
+
+
+def _unknown(stream: str, present: Present) -> Problem:
+    names = ", ".join(
+        name for name, one in present.config.streams.items() if any(source.type == "http" for source in one.sources)
+    )
+    return Problem(
+        404, f"no stream {stream!r} takes records over HTTP; {f'there are {names}' if names else 'none does'}"
+    )

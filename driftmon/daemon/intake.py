@@ -1,0 +1,86 @@
+"""Intake: the sources that read for themselves, one task each, into the mailbox.
+
+Law: a source goes on where its last accepted block ended, whether it broke, was configured anew or the
+daemon restarted; one that breaks is tried again and never stops the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from driftmon import plugins
+from driftmon.daemon.mailbox import Closed, Mailbox
+from driftmon.daemon.settings import Config, Limits, PluginSettings
+from driftmon.daemon.telemetry import Telemetry
+from driftmon.sources.base import Block, Position, Source
+
+RETRY_FIRST_S: Final = 1.0
+RETRY_MOST_S: Final = 30.0
+
+Positions: TypeAlias = Mapping[str, Mapping[str, Position]]  # by stream and origin
+Key: TypeAlias = tuple[str, str, object]
+
+log: Final = logging.getLogger("driftmon.sources")
+
+
+class Intake:
+    """The tasks that read. `follow` is called with each configuration."""
+
+    def __init__(self, mailbox: Mailbox, telemetry: Telemetry) -> None:
+        self._mailbox = mailbox
+        self._telemetry = telemetry
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
+
+    async def follow(self, config: Config, positions: Positions) -> None:
+        """Stop the sources that are gone, start those that are new, leave those that stay."""
+        wanted = {
+            (name, source.type, source.options): source
+            for name, one in config.streams.items()
+            for source in one.sources
+        }
+        await self._stop(self._tasks.keys() - wanted.keys())
+        for stream, kind, _ in wanted:
+            self._telemetry.expect(stream, kind)
+        for key in wanted.keys() - self._tasks.keys():
+            opened = _open(key[0], wanted[key], config.limits)
+            self._tasks[key] = asyncio.create_task(self._read(key[0], opened, positions.get(key[0], {})))
+
+    async def stop(self) -> None:
+        """Read no more."""
+        await self._stop(set(self._tasks))
+
+    async def _stop(self, keys: set[Key]) -> None:
+        tasks = [self._tasks.pop(key) for key in keys]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self, stream: str, source: Source, positions: Mapping[str, Position]) -> None:
+        position, wait_s = positions.get(source.origin), RETRY_FIRST_S
+        while True:
+            try:
+                async for block in source.blocks(position):
+                    await self._mailbox.put(block)
+                    position, wait_s = _next(block, position), RETRY_FIRST_S
+                log.info("stream %s: source %s has ended", stream, source.origin)
+                return
+            except Closed:
+                return
+            except OSError as fault:
+                log.error("stream %s: source %s: %s; trying again in %g s", stream, source.origin, fault, wait_s)
+            except Exception:
+                log.exception("stream %s: source %s broke; trying again in %g s", stream, source.origin, wait_s)
+            await asyncio.sleep(wait_s)
+            wait_s = min(RETRY_MOST_S, 2 * wait_s)
+
+
+def _next(block: Block, position: Position | None) -> Position | None:
+    return position if block.position is None else block.position
+
+
+def _open(stream: str, settings: PluginSettings, limits: Limits) -> Source:
+    opened: Source = plugins.load("sources", settings.type).Source(stream, settings.options, limits)
+    return opened

@@ -1,0 +1,143 @@
+"""Mailbox: the one way from the event loop to the pump, bounded in bytes.
+
+Law: what was accepted is taken exactly once, in order; what does not fit is refused aloud (Busy, which
+becomes 429) or waits (sources that can stop reading), and is never dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from driftmon.sources.base import Block
+
+BLOCK_OVERHEAD_BYTES: Final = 1024  # an empty block is not free
+TAKE_BYTES: Final = 1024 * 1024  # at most so much leaves at once, so that acks and ticks are not kept waiting
+LOW_WATER: Final = 0.5  # those who wait for room go on when half of it is free, not block by block
+
+T = TypeVar("T")
+
+
+class Busy(Exception):  # noqa: N818  a state, not an error
+    """No room now; try again after `retry_after_s` seconds."""
+
+    def __init__(self, retry_after_s: int = 1) -> None:
+        super().__init__(f"the mailbox is full; try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
+class Closed(Exception):  # noqa: N818
+    """The daemon is draining; nothing new is accepted."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """Something to be done by the owner of the monitors, between two blocks."""
+
+    run: Callable[[], Any]
+    answer: Future[Any]
+
+
+class Mailbox:
+    """`offer`, `put` and `ask` belong to the event loop, `take` to the pump.
+
+    A request larger than the whole mailbox is accepted when nothing else waits, or it never would be.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self._items: deque[Block | Question] = deque()
+        self._bytes = 0
+        self._closed = False
+        self._waiters: list[Future[None]] = []
+        self._changed = threading.Condition()
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that wait now."""
+        return self._bytes
+
+    def has_room(self, size: int) -> bool:
+        """Whether a body of so many bytes would be accepted: the question to ask before reading it."""
+        return not self._bytes or self._bytes + size <= self.limit_bytes
+
+    def offer(self, blocks: Sequence[Block]) -> None:
+        """All of the blocks or none; raises Busy or Closed."""
+        with self._changed:
+            if not self._accepts(blocks):
+                raise Busy
+
+    async def put(self, block: Block) -> None:
+        """As `offer` for one block, but waits for room."""
+        while waiter := self._accepts_or_waiter(block):
+            await asyncio.wrap_future(waiter)
+
+    def _accepts_or_waiter(self, block: Block) -> Future[None] | None:
+        with self._changed:
+            if self._accepts((block,)):
+                return None
+            waiter: Future[None] = Future()
+            self._waiters.append(waiter)
+            return waiter
+
+    def _accepts(self, blocks: Sequence[Block]) -> bool:
+        if self._closed:
+            raise Closed
+        size = sum(map(_size, blocks))
+        if not self.has_room(size):
+            return False
+        self._items.extend(blocks)
+        self._bytes += size
+        self._changed.notify()
+        return True
+
+    async def ask(self, run: Callable[[], T]) -> T:
+        """What `run()` returns or raises in the pump's thread; raises Closed once the pump has stopped."""
+        question = Question(run, Future())
+        with self._changed:
+            if self._closed:
+                raise Closed
+            self._items.append(question)
+            self._changed.notify()
+        answer: T = await asyncio.wrap_future(question.answer)
+        return answer
+
+    def take(self, timeout_s: float) -> list[Block | Question] | None:
+        """What waits, oldest first, about TAKE_BYTES of it; empty after `timeout_s`; None when closed and empty."""
+        with self._changed:
+            if not self._items and not self._closed:
+                self._changed.wait(timeout_s)
+            if not self._items:
+                return None if self._closed else []
+            taken: list[Block | Question] = []
+            size = 0
+            while self._items and size < TAKE_BYTES:
+                item = self._items.popleft()
+                size += _size(item)
+                taken.append(item)
+            self._bytes -= size
+            if self._bytes <= LOW_WATER * self.limit_bytes:
+                self._wake()
+        return taken
+
+    def close(self) -> None:
+        """Accept nothing more; what waits is still taken."""
+        with self._changed:
+            self._closed = True
+            self._wake()
+            self._changed.notify()
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if waiter.set_running_or_notify_cancel():
+                waiter.set_result(None)
+
+
+def _size(item: Block | Question) -> int:
+    return len(item.data) + BLOCK_OVERHEAD_BYTES if isinstance(item, Block) else 0

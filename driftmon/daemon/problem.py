@@ -1,0 +1,55 @@
+"""Problem: an error a client gets, as RFC 9457 `application/problem+json`.
+
+Law: every answer that is not a success says what is wrong and what to do, in one shape.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+
+class Problem(Exception):  # noqa: N818  an answer, not an error
+    """Raised by a handler; `members` are added to the body."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = dict(headers or {})
+        self.members = dict(members or {})
+
+
+def busy(status: int, detail: str, retry_after_s: int) -> Problem:
+    """429 or 503: the same request may succeed a little later."""
+    return Problem(status, detail, headers={"Retry-After": str(retry_after_s)})
+
+
+async def answer_problem(request: Request, fault: Exception) -> Response:
+    """Starlette's handler for Problem."""
+    assert isinstance(fault, Problem)
+    return _response(fault.status, str(fault), fault.headers, fault.members)
+
+
+async def answer_http(request: Request, fault: Exception) -> Response:
+    """Starlette's handler for what routing itself finds: no such path, no such method."""
+    assert isinstance(fault, HTTPException)
+    return _response(fault.status_code, f"{request.method} {request.url.path}: {fault.detail}", fault.headers or {}, {})
+
+
+def _response(status: int, detail: str, headers: Mapping[str, str], members: Mapping[str, Any]) -> Response:
+    title = HTTPStatus(status).phrase
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **members}
+    return Response(json.dumps(body) + "\n", status, headers=dict(headers), media_type="application/problem+json")

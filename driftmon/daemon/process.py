@@ -1,0 +1,60 @@
+"""Process: the flags of `run`, everything that is not about the data, and the sockets they ask for.
+
+Law: the API, which reads and changes data, is reachable from other machines only if somebody said so.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from driftmon.daemon.addresses import Address, AddressError, bind, bound
+
+Opened: TypeAlias = list[tuple[str, socket.socket]]  # (URL, listening socket)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """Addresses of both listeners, where state lies, and what admins may do over HTTP."""
+
+    config_file: Path
+    web: tuple[Address, ...]
+    api: tuple[Address, ...]
+    storage: Path | None = None
+    external_url: str = ""
+    reload_over_http: bool = False
+
+
+def refuse_open_api(api: tuple[Address, ...]) -> None:
+    """AddressError where others than this machine would reach the API, which has no authentication yet."""
+    for address in api:
+        if not address.is_local:
+            raise AddressError(
+                f"--api.listen-address {address} is reachable from other machines and the API asks for no password; "
+                "use 127.0.0.1 or unix:/path, or say --api.insecure"
+            )
+
+
+def bind_all(process: Process) -> Mapping[str, Opened]:
+    """All sockets of both listeners, or none and AddressError."""
+    opened: dict[str, Opened] = {"web": [], "api": []}
+    try:
+        for kind, wanted in (("web", process.web), ("api", process.api)):
+            for address in wanted:
+                made = bind(address)
+                opened[kind].append((bound(address, made), made))
+    except AddressError:
+        for _, made in (*opened["web"], *opened["api"]):
+            made.close()
+        raise
+    return opened
+
+
+def forget_paths(process: Process) -> None:
+    """Remove the Unix sockets of a process that has stopped listening."""
+    for address in (*process.web, *process.api):
+        if address.path is not None:
+            address.path.unlink(missing_ok=True)

@@ -1,0 +1,102 @@
+"""Promises: what a calibrated rule holds to, in words, and what keeps it from doing so.
+
+Law: one budget covers every feature of every stream that calibrated rules watch; `family` counts them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from driftmon.daemon.settings import StreamSettings
+from driftmon.monitor.blocks import ROWS
+from driftmon.monitor.calibration import Calibration, evidence_pane_ms
+from driftmon.monitor.panes import finest_pane_ms, span
+from driftmon.monitor.rules import Calibrated, Rule
+from driftmon.monitor.snapshot import Snapshot
+from driftmon.stats.dispersion import MIN_BLOCKS
+from driftmon.stats.divergences import Pair
+from driftmon.stats.sizing import reference_needed
+
+
+def family(rules: Iterable[Rule], streams: Iterable[StreamSettings]) -> int:
+    """How many features share the budget of false alarms: all that some calibrated rule watches, at least 1."""
+    calibrated = [rule for rule in rules if rule.calibrated is not None]
+    found = {(s.name, name) for s in streams for rule in calibrated for name in features(rule, s)}
+    return max(len(found), 1)
+
+
+def features(rule: Rule, stream: StreamSettings) -> list[str]:
+    """The features of a stream that a rule watches in some window."""
+    names = (spec.name for spec in stream.features)
+    return [name for name in names if any(rule.watches(stream.name, name, window.name) for window in stream.windows)]
+
+
+def promise(rule: Rule, calibrated: Calibrated, streams: Iterable[StreamSettings], members: int) -> str:
+    """One line for people; `members` is the size of the family."""
+    watching = [stream for stream in streams if features(rule, stream)]
+    panes_ms = sorted({evidence_pane_ms(finest_pane_ms(stream.windows), calibrated.pane_ms) for stream in watching})
+    panes = " or ".join(f"{calibrated.budget_ms // pane_ms} panes of {span(pane_ms)}" for pane_ms in panes_ms)
+    over = f"{members} feature{'s' if members > 1 else ''} of {len(watching)} stream{'s' if len(watching) > 1 else ''}"
+    later = f"; nobody is told in the first {span(rule.notify_after_ms)}" if rule.notify_after_ms else ""
+    return (
+        f"drift of at least {calibrated.effect:g} nats, by evidence, an alert per {rule.per}; "
+        f"at most one false alarm in {span(calibrated.budget_ms)} over {over}, {panes}{later}"
+    )
+
+
+def unmeasured(reference: Snapshot) -> tuple[str, str] | None:
+    """(fault, cure) where nothing is known of how the reference's rows hang together."""
+    if reference.dispersion:
+        return None
+    fault = "it holds too few blocks of records to measure dispersion, so calibrated rules assume independent rows"
+    return fault, f"build it from {MIN_BLOCKS} panes of time or more, or {MIN_BLOCKS * ROWS} records in their order"
+
+
+def too_weak(calibrated: Calibrated, rule: Rule, stream: StreamSettings, reference: Snapshot) -> tuple[str, str] | None:
+    """(fault, cure) where the reference may be off by more than half the effect by itself."""
+    schema, counts = reference.schema, reference.counts.astype(np.float64)
+    watched = np.isin(schema.names, features(rule, stream))
+    nothing = Pair(schema, counts, np.zeros(schema.width), stream.pseudocount)
+    weighing = Calibration(calibrated, schema, nothing, reference.measured_dispersion(), 1, 1, watched)
+    weak = weighing.weak & (nothing.reference_total > 0)
+    if not weak.any():
+        return None
+    worst = int(np.argmax(np.where(weak, weighing.tolerance.tau0, 0.0)))
+    phi = nothing.reference_total[worst] / weighing.tolerance.worth[worst]
+    needed = _needed(int(schema.sizes[worst]), calibrated, phi)
+    others = f", {int(weak.sum()) - 1} more like it" if weak.sum() > 1 else ""
+    fault = (
+        f"{stream.name}.{schema.names[worst]} has {nothing.reference_total[worst]:.0f} observations in the reference, "
+        f"not enough to tell {calibrated.effect:g} nats from its own error{others}"
+    )
+    larger = _upwards(2 * float(weighing.tolerance.tau0[worst]))
+    return fault, f"build it from {needed} records, or use effect: {larger:g}"
+
+
+def short_warm_up(calibrated: Calibrated, observations: int, bins: Mapping[str, int]) -> tuple[str, str] | None:
+    """The same of a reference still to be gathered, with at most so many bins per feature; half of what is wise."""
+    if not bins:
+        return None
+    worst = max(bins, key=lambda name: bins[name])
+    needed = _needed(bins[worst], calibrated, 1.0)
+    if observations >= needed / 2:
+        return None
+    fault = f"{observations} records may be too few to tell {calibrated.effect:g} nats from the reference's own error"
+    return f"{fault}, {worst} has up to {bins[worst]} bins", f"use {needed}, or a larger effect"
+
+
+def _needed(bins: int, calibrated: Calibrated, phi: float) -> int:
+    return int(reference_needed(np.array([float(bins)]), calibrated.effect, np.array([phi]))[0])
+
+
+def _upwards(value: float) -> float:
+    """Two digits, rounded up.
+
+    >>> _upwards(0.04213), _upwards(0.3)
+    (0.043, 0.3)
+    """
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return round(math.ceil(round(value / unit, 6)) * unit, 12)

@@ -1,0 +1,119 @@
+"""Pump: the one thread that owns the monitors: take what waits, count it, tell the senders, tick.
+
+Law: a block is answered after it was counted, and everything that was taken together is counted
+before the first answer goes out; that is where a store commits. Nothing here awaits, so nothing interleaves.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, TypeAlias
+
+from driftmon.daemon.mailbox import Mailbox, Question
+from driftmon.daemon.streams import Stream
+from driftmon.daemon.telemetry import Telemetry
+from driftmon.monitor.report import Report
+from driftmon.sources.base import Ack, Block, Settled
+
+Deliver: TypeAlias = Callable[[Ack, Settled | Exception], None]
+Publish: TypeAlias = Callable[[Mapping[str, Report]], None]
+Outcome: TypeAlias = tuple[Block, Settled | Exception]
+
+log: Final = logging.getLogger("driftmon.pump")
+
+
+class UnknownStream(LookupError):  # noqa: N818
+    """The stream was removed by a reload after the block was accepted."""
+
+
+class Pump:
+    """`deliver` brings an answer back to the event loop, `publish` the reports of streams that ticked."""
+
+    def __init__(self, mailbox: Mailbox, telemetry: Telemetry, deliver: Deliver, publish: Publish) -> None:
+        self._mailbox = mailbox
+        self._telemetry = telemetry
+        self._deliver = deliver
+        self._publish = publish
+        self._streams: Mapping[str, Stream] = {}
+        self._due_s: dict[str, float] = {}
+
+    @property
+    def streams(self) -> Mapping[str, Stream]:
+        """For the pump's thread, and for others once it has ended."""
+        return self._streams
+
+    def swap(self, streams: Mapping[str, Stream]) -> None:
+        """Go on with other streams, at once; each ticks in this turn, so its report is there."""
+        self._streams = streams
+        self._due_s = {}
+
+    def run(self) -> None:
+        """Until the mailbox is closed and empty; then each stream ticks a last time."""
+        while (items := self._mailbox.take(self._rest_s(time.monotonic()))) is not None:
+            self.turn(items, now_ms(), time.monotonic())
+        self._due_s = {}
+        self.turn([], now_ms(), time.monotonic())
+
+    def turn(self, items: Iterable[Block | Question], at_ms: int, at_s: float) -> None:
+        """One round: `at_ms` is the wall clock, for the records; `at_s` the monotonic one, for the ticks."""
+        outcomes: list[Outcome] = []
+        for item in items:
+            if isinstance(item, Question):
+                _answer(item)
+            else:
+                outcomes.append((item, self._observe(item, at_ms)))
+        for block, outcome in outcomes:
+            self._deliver(block.ack, outcome)
+        reports = {name: report for name in self._due(at_s) if (report := self._tick(name, at_ms)) is not None}
+        if reports:
+            self._publish(reports)
+
+    def _observe(self, block: Block, at_ms: int) -> Settled | Exception:
+        stream = self._streams.get(block.stream)
+        if stream is None:
+            return UnknownStream(block.stream)
+        started_s = time.perf_counter()
+        try:
+            outcome = stream.observe(block, at_ms)
+        except Exception as fault:
+            # One block that trips a bug must not stop the others: its sender is told, and so is the operator.
+            log.exception("stream %s: a block from %s could not be counted", block.stream, block.origin)
+            return fault
+        self._telemetry.ingest.observe(time.perf_counter() - started_s)
+        self._telemetry.settled(block, outcome, at_ms)
+        return outcome
+
+    def _due(self, at_s: float) -> list[str]:
+        names = [name for name in self._streams if self._due_s.get(name, at_s) <= at_s]
+        for name in names:
+            self._due_s[name] = at_s + self._streams[name].settings.tick_ms / 1000
+        return names
+
+    def _tick(self, name: str, at_ms: int) -> Report | None:
+        started_s = time.perf_counter()
+        try:
+            report = self._streams[name].tick(at_ms)
+        except Exception:
+            log.exception("stream %s: the tick failed; its last report stays", name)
+            return None
+        self._telemetry.tick.observe(time.perf_counter() - started_s)
+        return report
+
+    def _rest_s(self, at_s: float) -> float:
+        return max(0.0, min((self._due_s.get(name, at_s) for name in self._streams), default=at_s + 1.0) - at_s)
+
+
+def now_ms() -> int:
+    """The wall clock, ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def _answer(question: Question) -> None:
+    if not question.answer.set_running_or_notify_cancel():
+        return
+    try:
+        question.answer.set_result(question.run())
+    except BaseException as fault:
+        question.answer.set_exception(fault)

@@ -1,0 +1,169 @@
+"""Routes: URL -> handler, for the two kinds of listener.
+
+Law: the web listener shows metrics and probes and nothing else, as exporters do; whatever reads or changes
+data is on the API listener alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from driftmon.daemon.ingest import Ingest
+from driftmon.daemon.mailbox import Closed, Mailbox
+from driftmon.daemon.openapi import OPENAPI
+from driftmon.daemon.present import Present
+from driftmon.daemon.problem import Problem, answer_http, answer_problem, busy
+from driftmon.daemon.promotions import Promotions
+from driftmon.daemon.replies import sent
+from driftmon.daemon.site import Site
+from driftmon.daemon.telemetry import Telemetry, build_info, gauge, in_catalogue_order, release, resident_memory
+from driftmon.monitor.report import Report
+from driftmon.monitor.snapshot import Snapshot
+from driftmon.render import json, openmetrics, series
+from driftmon.render.catalogue import Selection
+from driftmon.render.openmetrics import Family
+
+SnapshotOf: TypeAlias = Callable[[str], Awaitable[Snapshot | None]]
+Reload: TypeAlias = Callable[[], Awaitable[str]]
+Families: TypeAlias = Callable[[], Iterator[Family]]
+
+
+class Pages:
+    """The handlers that read. `others` are families of whoever else counts: the outbox."""
+
+    def __init__(self, present: Present, mailbox: Mailbox, telemetry: Telemetry, others: Families) -> None:
+        self._present = present
+        self._mailbox = mailbox
+        self._telemetry = telemetry
+        self._others = others
+
+    async def healthy(self, request: Request) -> Response:
+        return PlainTextResponse("driftmon is healthy.\n")
+
+    async def ready(self, request: Request) -> Response:
+        unready = self._present.unready
+        return PlainTextResponse(f"{unready}\n" if unready else "driftmon is ready.\n", 503 if unready else 200)
+
+    async def metrics(self, request: Request) -> Response:
+        render, media_type = openmetrics.choose(request.headers.get("accept", ""))
+        own = list(self._own())
+        config, reports = self._present.config, self._present.reports
+        selection = Selection(config.metrics.set, config.metrics.bins, config.limits.series)
+
+        def body() -> bytes:
+            return render(in_catalogue_order([*series.families(reports, selection), *own]))
+
+        return await sent(request, body, media_type)
+
+    def _own(self) -> Iterator[Family]:
+        yield from self._telemetry.families()
+        yield from self._present.families()
+        yield from self._others()
+        yield gauge("mailbox_bytes", self._mailbox.bytes)
+        yield gauge("mailbox_limit_bytes", self._mailbox.limit_bytes)
+        yield resident_memory()
+        yield build_info()
+
+    async def report(self, request: Request) -> Response:
+        return await _json(request, json.report_json, self._present.reports)
+
+    async def alerts(self, request: Request) -> Response:
+        return await _json(request, json.alerts_json, self._present.reports)
+
+    async def feature(self, request: Request) -> Response:
+        report, name = self._report_of(request), request.path_params["feature"]
+        if name not in report.statuses:
+            raise Problem(
+                404, f"stream {report.stream} has no feature {name!r}; there are {', '.join(report.statuses)}"
+            )
+        return await _json(request, json.feature_json, report, name, self._present.histories.get(report.stream))
+
+    def _report_of(self, request: Request) -> Report:
+        stream = request.path_params["stream"]
+        if stream not in self._present.config.streams:
+            raise Problem(404, f"there is no stream {stream!r}; there are {', '.join(self._present.config.streams)}")
+        report = self._present.reports.get(stream)
+        if report is None:
+            raise busy(503, f"stream {stream} has no report yet", 1)
+        return report
+
+    async def openapi(self, request: Request) -> Response:
+        return await _json(request, lambda: {**OPENAPI, "info": {**OPENAPI["info"], "version": release()}})
+
+
+class Actions:
+    """The handlers that ask something of the pump or the daemon."""
+
+    def __init__(
+        self, present: Present, snapshot_of: SnapshotOf, reload: Reload | None, promotions: Promotions
+    ) -> None:
+        self._present = present
+        self._snapshot_of = snapshot_of
+        self._reload = reload
+        self._promotions = promotions
+
+    async def promote(self, request: Request) -> Response:
+        return await self._promotions.handle(request)
+
+    async def snapshot(self, request: Request) -> Response:
+        stream = request.path_params["stream"]
+        if stream not in self._present.config.streams:
+            raise Problem(404, f"there is no stream {stream!r}; there are {', '.join(self._present.config.streams)}")
+        try:
+            snapshot = await self._snapshot_of(stream)
+        except Closed:
+            raise busy(503, "the daemon is shutting down", 5) from None
+        if snapshot is None:
+            raise Problem(409, f"stream {stream} is still gathering its reference; it has no counts yet")
+        return await sent(request, snapshot.to_bytes, "application/json")
+
+    async def reload(self, request: Request) -> Response:
+        if self._reload is None:
+            raise Problem(403, "reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP")
+        if fault := await self._reload():
+            raise Problem(500, f"the configuration was not loaded, the old one stays: {fault}")
+        return PlainTextResponse("")
+
+
+def web_app(pages: Pages) -> Starlette:
+    """What the world may see."""
+    return _app([*_probes(pages)])
+
+
+def api_app(pages: Pages, actions: Actions, ingest: Ingest, site: Site) -> Starlette:
+    """Everything."""
+    return _app(
+        [
+            *site.routes(),
+            *_probes(pages),
+            Route("/-/reload", actions.reload, methods=["POST", "PUT"]),
+            Route("/openapi.json", pages.openapi),
+            Route("/api/v1/ingest/{stream}", ingest.handle, methods=["POST", "HEAD"]),
+            Route("/api/v1/report", pages.report),
+            Route("/api/v1/alerts", pages.alerts),
+            Route("/api/v1/streams/{stream}/features/{feature:path}", pages.feature),
+            Route("/api/v1/streams/{stream}/snapshot", actions.snapshot),
+            Route("/api/v1/streams/{stream}/reference/promote", actions.promote, methods=["POST"]),
+        ]
+    )
+
+
+def _probes(pages: Pages) -> Iterator[Route]:
+    yield Route("/metrics", pages.metrics)
+    yield Route("/-/healthy", pages.healthy)
+    yield Route("/-/ready", pages.ready)
+
+
+def _app(routes: list[Route]) -> Starlette:
+    return Starlette(routes=routes, exception_handlers={Problem: answer_problem, HTTPException: answer_http})
+
+
+async def _json(request: Request, make: Callable[..., Mapping[str, Any]], *arguments: Any) -> Response:
+    return await sent(request, lambda: json.to_bytes(make(*arguments)), "application/json")

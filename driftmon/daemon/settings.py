@@ -1,0 +1,136 @@
+"""Settings: what the configuration means, frozen; paths are absolute, durations ms, sizes bytes.
+
+Law: the unit in a field's name is its type in the file. `lateness_ms: int` is the key `lateness`
+with a value such as `90s`; `body_bytes: int` is the key `body_bytes` and takes `8MiB`; `path`,
+`*_file` and fields of type Path are paths relative to the configuration file. This holds for the
+`Options` of sources and sinks too, so that they need to import nothing for it.
+"""
+# ruff: noqa: RUF009  doc() is dataclasses.field
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from driftmon.daemon.yaml_nodes import Keys, Node
+from driftmon.monitor.panes import Window
+from driftmon.monitor.rules import Rule
+from driftmon.monitor.slots import Slots
+from driftmon.stats.edges import FeatureSpec
+
+KIB, MIB = 1024, 1024 * 1024
+
+TimeUnit: TypeAlias = Literal["iso8601", "s", "ms", "us", "ns"]
+
+
+def doc(text: str, default: Any = MISSING, **bounds: Any) -> Any:
+    """A dataclass field with its sentence for the JSON Schema, and bounds: least, most, above, pattern, words.
+
+    >>> doc("records", 5, least=1).metadata["least"]
+    1
+    """
+    return field(default=default, metadata={"doc": text, **bounds})
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSettings:
+    """A source or sink: `type` is its file's name, `options` an instance of that file's `Options`."""
+
+    type: str
+    options: Any
+    place: str = field(default="", compare=False)  # "driftmon.yaml:7  streams.flights.sources[0]", for messages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeSettings:
+    """Event time: where a record says when it happened."""
+
+    field: str = doc(
+        "Field that holds the time of the event; a path such as meta.time reaches into nested records.",
+        example="field: time",
+    )
+    unit: TimeUnit = doc("How the time is written.", "iso8601")
+    lateness_ms: int = doc("How much a record may lag behind the newest one and still be counted.", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceSettings:
+    """Where P comes from: a file, the stream's own first records or past, its hours, or another stream."""
+
+    type: Literal["file", "warmup", "trailing", "seasonal", "stream"]
+    path: Path | None = None
+    observations: int | None = None
+    length_ms: int = 0
+    lag_ms: int = 0
+    slots: Slots | None = None
+    stream: str = ""
+    url: str = ""
+    sha256: str = ""
+    place: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """One monitored stream of records."""
+
+    name: str
+    sources: tuple[PluginSettings, ...]
+    time: TimeSettings | None
+    reference: ReferenceSettings
+    features: tuple[FeatureSpec, ...]
+    windows: tuple[Window, ...]
+    pseudocount: float = 0.5
+    tick_ms: int = 10_000
+    stale_after_ms: int = 900_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSettings:
+    """What an acknowledged record survives; where the state lies is the flag --storage.path."""
+
+    ack: Literal["memory"] = doc(
+        "memory: state is written on a clean shutdown and read at the next start.", "memory", not_yet=("durable",)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsSettings:
+    """How much /metrics exports; the report at /api/v1/report always has everything."""
+
+    set: Literal["core", "full"] = doc(
+        "core: at most 16 series per feature with one window; full: all metrics.", "core"
+    )
+    bins: Literal["none", "window", "counters"] = doc(
+        "Series per bin: none, gauges of each window, or counters since the start.", "none"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Every bound that keeps memory and time finite; what a limit drops is counted."""
+
+    series: int = doc("Series on /metrics; beyond it features are left out and counted.", 10_000, least=1)
+    mailbox_bytes: int = doc("Blocks waiting to be counted; beyond it ingest answers 429.", 16 * MIB, least=MIB)
+    body_bytes: int = doc("One request body as sent; beyond it 413.", 8 * MIB, least=KIB)
+    decompressed_bytes: int = doc("One request body decompressed; beyond it 413.", 16 * MIB, least=KIB)
+    array_bytes: int = doc("One JSON array or object as a body; NDJSON has no such bound.", MIB, least=KIB)
+    line_bytes: int = doc("One record; longer ones are rejected as too_long.", 64 * KIB, least=256)
+    connections: int = doc("Open connections of all listeners together; beyond it 503.", 256, least=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One configuration file, checked; `tree` is kept so that later messages can still name the line."""
+
+    version: int
+    streams: Mapping[str, StreamSettings]
+    rules: tuple[Rule, ...]
+    sinks: tuple[PluginSettings, ...]
+    external_labels: Mapping[str, str]
+    storage: StorageSettings
+    metrics: MetricsSettings
+    limits: Limits
+    path: Path
+    tree: Node = field(default=Keys(1, {}, {}), compare=False, repr=False)

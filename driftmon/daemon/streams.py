@@ -1,0 +1,208 @@
+"""Stream: a configured stream at work: blocks in, reports out, and what a reload or a restart hands on.
+
+Law: every record of a block is counted, late, or rejected with a reason; a stream that warms up becomes a
+monitor in the middle of a block without losing a row.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from driftmon.daemon.carry import carried, spent_panes
+from driftmon.daemon.decoders import Decoders
+from driftmon.daemon.promises import family
+from driftmon.daemon.settings import Config, Limits, StreamSettings
+from driftmon.daemon.watching import Waiting, beginning, bins_of, watching
+from driftmon.formats.layout import Layout, TimeField
+from driftmon.monitor.batch import Batch, Receipt
+from driftmon.monitor.monitor import Monitor
+from driftmon.monitor.report import Report
+from driftmon.monitor.rules import Alert, Rule
+from driftmon.monitor.snapshot import Snapshot
+from driftmon.monitor.warmup import WarmUp
+from driftmon.sources.base import Block, Position, Settled
+from driftmon.stats.schema import Schema
+
+UNSTABLE: Final = (
+    "stream %s: the warm-up found its own reference unstable and begins again: %s; if that is the rhythm of a day, "
+    "raise observations so that each half has whole days, or use reference: {type: seasonal}"
+)
+
+log: Final = logging.getLogger("driftmon.streams")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What outlives a process: counts, alerts, how far the sources were read, and a reference gathered live.
+
+    `spent`: per calibrated rule and feature, up to which pane its evidence was told and cleared.
+    """
+
+    snapshot: Snapshot
+    alerts: tuple[Alert, ...] = ()
+    positions: Mapping[str, Position] = field(default_factory=dict)
+    reference: Snapshot | None = None
+    spent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+class Stream:
+    """Owned by the pump. `reference` None: the first records of the stream become it, or `other`, the stream it names.
+
+    `family`: the features of all streams that share one budget of false alarms.
+    """
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        rules: Sequence[Rule],
+        limits: Limits,
+        reference: Snapshot | None,
+        family: int | None = None,
+        other: Stream | None = None,
+    ) -> None:
+        self.settings = settings
+        self._family = family
+        self.positions: dict[str, Position] = {}
+        self._rules = tuple(rules)
+        self._decoders = Decoders(_layout(settings), limits.line_bytes)
+        self._other = other
+        self._aligned_to: Schema | None = None
+        self._monitor: Monitor | WarmUp | Waiting = beginning(settings) if reference is None else self._watch(reference)
+        self._align()
+
+    def observe(self, block: Block, now_ms: int) -> Settled:
+        """Count one block."""
+        batch = self._decoders.decode(block)
+        receipt = self.count(batch, now_ms)
+        if block.position is not None:
+            self.positions[block.origin] = block.position
+        return Settled(receipt.counted, receipt.rejected, receipt.late, batch.errors)
+
+    def count(self, batch: Batch, now_ms: int | None) -> Receipt:
+        """Count decoded rows; `now_ms` None where the records' own clock is the only one (replay)."""
+        self._align()
+        before = self._monitor.restarts if isinstance(self._monitor, WarmUp) else 0
+        receipt = self._monitor.observe_batch(batch, now_ms)
+        warm_up = self._monitor
+        if isinstance(warm_up, WarmUp) and warm_up.restarts > before:
+            log.warning(UNSTABLE, self.settings.name, warm_up.fault)
+        if isinstance(warm_up, Monitor) or warm_up.reference is None:
+            return receipt
+        self._monitor = self._watch(warm_up.reference)
+        return receipt if warm_up.rest is None else _sum(receipt, self._monitor.observe_batch(warm_up.rest, now_ms))
+
+    def tick(self, now_ms: int) -> Report:
+        """Evaluate what is due."""
+        self._align()
+        return self._monitor.tick(now_ms)
+
+    @property
+    def monitor(self) -> Monitor | None:
+        """What counts and compares; None while there is no reference."""
+        return self._monitor if isinstance(self._monitor, Monitor) else None
+
+    def _align(self) -> None:
+        """Take the bins of the stream that is this one's reference, when it has them and whenever they change."""
+        other = None if self._other is None else self._other.monitor
+        if other is None:
+            return
+        if other.schema is self._aligned_to:
+            return
+        saved, self._aligned_to = self.saved(), other.schema
+        self._monitor = self._watch(bins_of(other, self.settings))
+        if saved is not None:
+            self.restore(saved)
+
+    def finish(self, now_ms: int) -> Report:
+        """The end of recorded input: the last panes are evaluated too."""
+        return self._monitor.finish(now_ms) if isinstance(self._monitor, Monitor) else self._monitor.tick(now_ms)
+
+    @property
+    def reference(self) -> Snapshot | None:
+        """P; None while it is being gathered."""
+        return self._monitor.reference
+
+    def saved(self) -> Saved | None:
+        """What the next process needs; None while the reference is being gathered."""
+        if (monitor := self.monitor) is None:
+            return None
+        gathered = monitor.reference if self.settings.reference.observations is not None else None
+        spent = {
+            rule: dict(zip(monitor.schema.names, panes, strict=True)) for rule, panes in monitor.spent_panes.items()
+        }
+        return Saved(monitor.snapshot(), monitor.held_alerts, dict(self.positions), gathered, spent)
+
+    def restore(self, saved: Saved) -> None:
+        """Go on where an earlier process or configuration stopped; features that changed start at zero."""
+        self.positions |= saved.positions
+        self._align()
+        if isinstance(self._monitor, WarmUp) and saved.reference is not None and _fits(saved.reference, self.settings):
+            self._monitor = self._watch(saved.reference)
+        if (monitor := self.monitor) is None:
+            return
+        empty = monitor.snapshot()
+        monitor.merge(carried(saved.snapshot, empty))
+        monitor.restore_alerts(saved.alerts, spent_panes(saved.spent, saved.snapshot, empty, monitor.spent_panes))
+
+    def succeed(self, old: Stream) -> None:
+        """Take over from the stream of the configuration before; called between two blocks."""
+        self.positions |= old.positions
+        warming = old.monitor is None
+        same_rules = (old._rules, old._family) == (self._rules, self._family)
+        if _same_counts(old, self) and (warming or same_rules) and self._other is None:
+            self._monitor = old._monitor
+        elif (saved := old.saved()) is not None:
+            self.restore(saved)
+
+    def _watch(self, reference: Snapshot) -> Monitor:
+        return watching(
+            self.settings,
+            self._rules,
+            self._family,
+            reference,
+            lambda: None if self._other is None else self._other.monitor,
+        )
+
+
+def build_streams(config: Config, references: Mapping[str, Snapshot]) -> dict[str, Stream]:
+    """Every stream of a configuration; one without a reference here gathers it.
+
+    Those whose reference is another stream come after it: the pump ticks them in this order.
+    """
+    shared = family(config.rules, config.streams.values())
+    streams: dict[str, Stream] = {}
+    for name, settings in sorted(config.streams.items(), key=lambda item: item[1].reference.type == "stream"):
+        other = streams.get(settings.reference.stream)
+        streams[name] = Stream(settings, config.rules, config.limits, references.get(name), shared, other)
+    return streams
+
+
+def _layout(settings: StreamSettings) -> Layout:
+    time = settings.time
+    return Layout(settings.features, None if time is None else TimeField(time.field, time.unit))
+
+
+def _same_counts(old: Stream, new: Stream) -> bool:
+    """Whether the monitor of one would count and compare exactly as that of the other."""
+    if replace(old.settings, sources=()) != replace(new.settings, sources=()):
+        return False
+    if new.reference is None or old.reference is None:
+        return new.reference is None
+    return new.reference.identity == old.reference.identity
+
+
+def _fits(reference: Snapshot, settings: StreamSettings) -> bool:
+    """Whether a stored reference was gathered for these very features."""
+    found = [(feature.name, feature.kind, feature.field, feature.absent) for feature in reference.schema.features]
+    if reference.slots_by != settings.reference.slots:
+        return False
+    return found == [(spec.name, spec.kind, spec.field, spec.absent) for spec in settings.features]
+
+
+def _sum(one: Receipt, other: Receipt) -> Receipt:
+    rejected = Counter(one.rejected) + Counter(other.rejected)
+    return Receipt(one.counted + other.counted, one.late + other.late, dict(rejected))

@@ -1,0 +1,225 @@
+"""One feature: by how much it differs, in which bins, since when, and whether there is data enough to say so.
+
+Law: every number is one of the report; the page only draws.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Final
+from urllib.parse import quote
+
+from driftmon.monitor.history import History
+from driftmon.monitor.quantities import QUANTITIES, RATIOS, special_share
+from driftmon.monitor.report import Report
+from driftmon.render.catalogue import METRICS
+from driftmon.render.pages.alerts import card, of_feature
+from driftmon.render.pages.bins import bins_of, table
+from driftmon.render.pages.enough import sentences
+from driftmon.render.pages.marks import badge
+from driftmon.render.pages.ranking import threshold_of, worst_window
+from driftmon.render.pages.words import ago, count, moment, nats, percent, text
+from driftmon.render.replay_chart import timeline
+from driftmon.render.replay_timeline import Line
+
+STACK_WIDTH, STACK_HEIGHT = 560, 22
+LEAST_POINTS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureView:
+    """`window` is the one asked for by name, "" for the one that strays most; `now_ms` is the wall clock."""
+
+    report: Report
+    name: str
+    history: History
+    window: str
+    now_ms: int
+    root: str
+
+
+def feature(view: FeatureView) -> str:
+    """The body of the page."""
+    report = view.report
+    if view.name not in report.schema.names or not report.windows:
+        return f'<div data-live="feature">{_head(view)}<p class="card empty">{_gathering(report)}</p></div>'
+    index = report.schema.names.index(view.name)
+    names = [window.name for window in report.windows]
+    at = names.index(view.window) if view.window in names else worst_window(report, index)
+    cards = "".join(card(alert, report, view.root) for alert in of_feature(report, view.name))
+    sections = (
+        _head(view),
+        _windows(names, at),
+        _lead(report, at, index),
+        _tiles(view, at, index),
+        cards,
+        f'<h2>What changed</h2><div class="card">{table(bins_of(report, at, index))}</div>',
+        _course(view, at, index),
+        _entropy(report, at, index),
+        _enough(report, at, index),
+        _numbers(report, at, index),
+    )
+    return f'<div data-live="feature">{"".join(sections)}</div>'
+
+
+def _gathering(report: Report) -> str:
+    if report.warmup is None:
+        return "This feature has no reference yet."
+    seen, needed = report.warmup
+    return f"The reference is being gathered: {count(seen)} of {count(needed)} records."
+
+
+def _head(view: FeatureView) -> str:
+    report = view.report
+    status = report.statuses[view.name]
+    twin = f"{view.root}api/v1/streams/{quote(report.stream, safe='')}/features/{quote(view.name, safe='')}"
+    kind = ""
+    if view.name in report.schema.names:
+        kind = f" · {report.schema.features[report.schema.names.index(view.name)].kind}"
+    return (
+        f'<nav class="trail" aria-label="Where this is"><a href="{text(view.root)}">Overview</a> / '
+        f'<a href="{text(view.root)}?stream={quote(report.stream, safe="")}">{text(report.stream)}</a></nav>'
+        f"<h1>{text(view.name)} {badge(status)}</h1>"
+        f'<p class="soft">{text(report.stream)}{kind} · looked at {moment(report.now_ms)} · '
+        f'<a href="{text(twin)}">as JSON</a></p>'
+    )
+
+
+def _windows(names: Sequence[str], at: int) -> str:
+    if len(names) == 1:
+        return ""
+    links = "".join(
+        f'<li><a class="chip" href="?window={quote(name, safe="")}"{" aria-current=true" if place == at else ""}>'
+        f"{text(name)}</a></li>"
+        for place, name in enumerate(names)
+    )
+    return f'<ul class="chips" aria-label="Window">{links}</ul>'
+
+
+def _lead(report: Report, at: int, index: int) -> str:
+    """The page in a sentence."""
+    value, floor = report.value(at, index, "kl_divergence_debiased"), report.value(at, index, "kl_noise_floor")
+    window = text(report.windows[at].name)
+    if not math.isfinite(value):
+        return f'<p class="lead">Window {window} holds no data.</p>'
+    threshold = threshold_of(report, report.schema.names[index], report.windows[at].name)
+    limit = "" if threshold is None else f" The threshold is <b>{threshold:g}</b>."
+    if value <= floor:
+        said = "What differs between live data and reference is no more than noise"
+    else:
+        said = f"Live data differs from the reference by <b>{nats(value)} nats</b>"
+    return f'<p class="lead">{said}: noise alone stays below <b>{nats(floor)}</b> in 99 of 100 looks.{limit}</p>'
+
+
+def _tiles(view: FeatureView, at: int, index: int) -> str:
+    report, value = view.report, view.report.value
+    lower, upper = value(at, index, "kl_divergence_lower_bound"), value(at, index, "kl_divergence_upper_bound")
+    evidence = float(report.evidence_log10[index]) if index < len(report.evidence_log10) else math.nan
+    seen_ms = 0 if report.lifetime is None else int(report.lifetime.last_observation_ms[index])
+    tiles = [
+        ("KL(Q||P), debiased", nats(value(at, index, "kl_divergence_debiased"))),
+        ("99 % bounds", f"{nats(lower)} … {nats(upper)}"),
+        ("noise floor", nats(value(at, index, "kl_noise_floor"))),
+        ("observations", count(value(at, index, "window_observations"))),
+        *([("evidence, log10", f"{evidence:.1f}")] if math.isfinite(evidence) else []),
+        *_special(report, at, index),
+        ("last seen", ago(seen_ms, view.now_ms) if seen_ms else "never"),
+    ]
+    inside = "".join(f"<div><dt>{text(name)}</dt><dd>{said}</dd></div>" for name, said in tiles)
+    return f'<dl class="tiles">{inside}</dl>'
+
+
+def _special(report: Report, at: int, index: int) -> Iterator[tuple[str, str]]:
+    """Shares that point at a broken pipeline, where there are any."""
+    pair = report.pairs[at]
+    for name in RATIOS:
+        live, reference = report.value(at, index, name), float(special_share(pair.p_raw, pair, name)[index])
+        if math.isfinite(live) and (live or reference):
+            yield name.removesuffix("_ratio"), f"{percent(live)} <small>reference {percent(reference)}</small>"
+
+
+def _course(view: FeatureView, at: int, index: int) -> str:
+    history, report = view.history, view.report
+    if history.fingerprint != report.schema.fingerprint or at >= len(history.tracks):
+        return ""
+    track = history.tracks[at]
+    times = track.times_ms.tolist()
+    if len(times) < LEAST_POINTS:
+        return '<h2>Course</h2><p class="card empty">It is drawn from the second pane on.</p>'
+    step_ms = int(median(later - earlier for earlier, later in pairwise(times)))
+    lines = [
+        track.of(name, index)
+        for name in (
+            "kl_divergence_debiased",
+            "kl_noise_floor",
+            "kl_divergence_lower_bound",
+            "kl_divergence_upper_bound",
+        )
+    ]
+    name, window = report.schema.names[index], report.windows[at].name
+    rules = [
+        (rule.name, rule.above)
+        for rule in report.rules
+        if rule.metric == "kl_divergence_debiased" and rule.watches(report.stream, name, window)
+    ]
+    drawn = timeline(Line(window, max(step_ms, 1), times, *lines), rules, (), ())
+    key = (
+        '<ul class="key"><li class="k-line">debiased KL</li><li class="k-bounds">99 % bounds</li>'
+        '<li class="k-floor">what noise alone reaches</li></ul>'
+    )
+    return f'<h2>Course</h2><figure class="card scroll">{key}{drawn}</figure>'
+
+
+def _entropy(report: Report, at: int, index: int) -> str:
+    """H(Q,P) = H(Q) + KL(Q||P) as a stack, and the same the other way round in words."""
+    cross = report.value(at, index, "cross_entropy", direction="q_p")
+    live = report.value(at, index, "entropy", distribution="live")
+    kl = report.value(at, index, "kl_divergence", direction="q_p")
+    if not all(map(math.isfinite, (cross, live, kl))) or cross <= 0:
+        return ""
+    split = STACK_WIDTH * live / cross
+    label = f"cross-entropy {nats(cross)} nats = entropy {nats(live)} + KL {nats(kl)}"
+    drawn = (
+        f'<svg class="stack" viewBox="0 0 {STACK_WIDTH} {STACK_HEIGHT}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{label}">'
+        f'<rect class="entropy" width="{split:.1f}" height="{STACK_HEIGHT}"/>'
+        f'<rect class="surplus" x="{split:.1f}" width="{STACK_WIDTH - split:.1f}" height="{STACK_HEIGHT}"/></svg>'
+        f'<ul class="key"><li class="k-entropy">H(Q), entropy of the live data: {nats(live)}</li>'
+        f'<li class="k-surplus">KL(Q||P), surplus: {nats(kl)}</li></ul>'
+    )
+    p_cross = report.value(at, index, "cross_entropy", direction="p_q")
+    reference = report.value(at, index, "entropy", distribution="reference")
+    back = report.value(at, index, "kl_divergence", direction="p_q")
+    return (
+        f'<h2>Entropy and surprise</h2><div class="card"><p>A live record costs {nats(cross)} nats in the code of the '
+        f"reference; {nats(kl)} of them because the data has changed.</p>{drawn}"
+        f'<p class="soft">The other way round, H(P,Q) = H(P) + KL(P||Q): {nats(p_cross)} = {nats(reference)} + '
+        f"{nats(back)}.</p></div>"
+    )
+
+
+def _enough(report: Report, at: int, index: int) -> str:
+    said = "".join(f"<li>{text(sentence)}.</li>" for sentence in sentences(report, at, index))
+    return f'<h2>Is there data enough?</h2><ul class="card enough">{said}</ul>'
+
+
+def _numbers(report: Report, at: int, index: int) -> str:
+    rows = []
+    for quantity, number in zip(QUANTITIES, report.values[at, :, index].tolist(), strict=True):
+        if math.isfinite(number):
+            labels = ", ".join(f"{name}={value}" for name, value in quantity.labels.items())
+            shown = f"{quantity.metric}{{{labels}}}" if labels else quantity.metric
+            about = METRICS[quantity.metric].help
+            rows.append(
+                f'<tr><th scope="row"><code>{shown}</code><span class="soft">{text(about)}</span></th>'
+                f'<td class="n">{number:.6g}</td></tr>'
+            )
+    return (
+        '<details class="card" id="numbers"><summary>All numbers of this window</summary>'
+        '<table class="plain"><caption class="hidden">Metrics</caption>'
+        f"<tbody>{''.join(rows)}</tbody></table></details>"
+    )

@@ -1,0 +1,100 @@
+"""Sources that read for themselves: tried again when they break, resumed where they were, left alone by a reload."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from driftmon.daemon import intake as module
+from driftmon.daemon.config import load
+from driftmon.daemon.intake import Intake
+from driftmon.daemon.mailbox import Mailbox
+from driftmon.daemon.settings import Config
+from driftmon.daemon.telemetry import Telemetry
+from driftmon.sources.base import Block, Position
+from tests.daemon.kit import stream, write_config
+
+
+class FakeSource:
+    """Yields one block a call of `blocks`, then breaks the way it was told to; `resumed` is what it was asked for."""
+
+    def __init__(self, name: str, faults: list[Exception]) -> None:
+        self.origin = f"fake:{name}"
+        self.resumed: list[Position | None] = []
+        self._faults = faults
+        self.asked = asyncio.Event()
+        self.stopped = False
+
+    async def blocks(self, resume: Position | None) -> AsyncIterator[Block]:
+        self.resumed.append(resume)
+        yield Block("s", "fake", "ndjson", b"{}", {"offset": len(self.resumed)}, origin=self.origin)
+        if self._faults:
+            raise self._faults.pop(0)
+        self.asked.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.stopped = True
+
+
+def configured(folder: Path, *paths: str) -> Config:
+    sources = [{"type": "file", "path": path} for path in paths]
+    return load(write_config(folder, {"s": stream(sources=sources)}), {})
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, faults: list[Exception], scenario: Callable[[Intake, list[FakeSource]], Any]
+) -> None:
+    made: list[FakeSource] = []
+
+    def opened(name: str, settings: Any, limits: Any) -> FakeSource:
+        made.append(FakeSource(settings.options.path.name, faults))
+        return made[-1]
+
+    monkeypatch.setattr(module, "_open", opened)
+    monkeypatch.setattr(module, "RETRY_FIRST_S", 0.001)
+
+    async def go() -> None:
+        intake = Intake(Mailbox(1024 * 1024), Telemetry())
+        async with asyncio.timeout(10):
+            await scenario(intake, made)
+            await intake.stop()
+        assert all(source.stopped for source in made)
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("fault", [OSError("gone"), RuntimeError("a bug")], ids=["gone", "bug"])
+def test_a_source_that_breaks_is_tried_again_where_its_last_block_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: Exception
+) -> None:
+    async def scenario(intake: Intake, made: list[FakeSource]) -> None:
+        await intake.follow(configured(tmp_path, "a"), {"s": {"fake:a": {"offset": 77}, "fake:other": {"offset": 0}}})
+        await made[0].asked.wait()
+        assert made[0].resumed == [{"offset": 77}, {"offset": 1}]
+
+    run(monkeypatch, [fault], scenario)
+    assert "stream s: source fake:a" in caplog.text
+    assert "trying again in 0.001 s" in caplog.text
+
+
+def test_a_reload_stops_what_is_gone_starts_what_is_new_and_leaves_the_rest_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(intake: Intake, made: list[FakeSource]) -> None:
+        await intake.follow(configured(tmp_path, "a", "b"), {})
+        for source in made:
+            await source.asked.wait()
+        await intake.follow(configured(tmp_path, "b", "c"), {})
+        kept = {source.origin: source for source in made}
+        await kept["fake:c"].asked.wait()
+        assert {origin: source.stopped for origin, source in kept.items()} == {
+            "fake:a": True,
+            "fake:b": False,
+            "fake:c": False,
+        }
+        assert len(made) == 3
+
+    run(monkeypatch, [], scenario)

@@ -1,0 +1,127 @@
+"""The mailbox: bounded, in order, all or nothing; a refusal is loud and a waiter is woken."""
+
+import asyncio
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftmon.daemon.mailbox import BLOCK_OVERHEAD_BYTES, TAKE_BYTES, Busy, Closed, Mailbox, Question
+from driftmon.sources.base import Block
+
+KIB = 1024
+
+
+def block(size: int = 1, name: str = "s") -> Block:
+    return Block(name, "http", "ndjson", b"x" * size)
+
+
+def names(mailbox: Mailbox) -> list[str]:
+    taken = mailbox.take(0.0) or []
+    return [item.stream for item in taken if isinstance(item, Block)]
+
+
+@given(st.lists(st.integers(min_value=0, max_value=8 * KIB), max_size=40))
+def test_what_is_accepted_is_taken_once_and_in_order_and_the_bytes_stay_bounded(sizes: list[int]) -> None:
+    mailbox, accepted = Mailbox(32 * KIB), []
+    for at, size in enumerate(sizes):
+        try:
+            mailbox.offer([block(size, str(at))])
+            accepted.append(str(at))
+        except Busy:
+            assert mailbox.bytes + size + BLOCK_OVERHEAD_BYTES > 32 * KIB
+        assert mailbox.bytes <= 32 * KIB
+    assert names(mailbox) == accepted
+    assert mailbox.bytes == 0
+
+
+def test_several_blocks_are_accepted_together_or_not_at_all() -> None:
+    mailbox = Mailbox(4 * KIB)
+    mailbox.offer([block()])
+    with pytest.raises(Busy) as refused:
+        mailbox.offer([block(KIB), block(KIB)])
+    assert refused.value.retry_after_s >= 1
+    assert names(mailbox) == ["s"]
+
+
+def test_a_request_larger_than_the_mailbox_is_accepted_when_nothing_else_waits() -> None:
+    mailbox = Mailbox(KIB)
+    mailbox.offer([block(8 * KIB)])
+    assert not mailbox.has_room(1)
+    with pytest.raises(Busy):
+        mailbox.offer([block()])
+
+
+def test_one_take_is_bounded_so_that_acks_are_not_kept_waiting() -> None:
+    mailbox = Mailbox(16 * TAKE_BYTES)
+    mailbox.offer([block(TAKE_BYTES // 4)] * 12)
+    taken = mailbox.take(0.0)
+    assert taken is not None
+    assert 4 <= len(taken) + 1 <= 5
+
+
+def test_who_waits_for_room_goes_on_when_the_pump_takes() -> None:
+    async def scenario() -> list[str]:
+        mailbox = Mailbox(4 * KIB)
+        mailbox.offer([block(2 * KIB, "first")])
+        waiting = asyncio.ensure_future(mailbox.put(block(2 * KIB, "second")))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        first = await asyncio.to_thread(names, mailbox)
+        await waiting
+        return first + names(mailbox)
+
+    assert asyncio.run(scenario()) == ["first", "second"]
+
+
+def test_a_waiter_that_gave_up_wakes_nobody_and_breaks_nothing() -> None:
+    async def scenario() -> None:
+        mailbox = Mailbox(4 * KIB)
+        mailbox.offer([block(3 * KIB)])
+        waiting = asyncio.ensure_future(mailbox.put(block(3 * KIB)))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert names(mailbox) == ["s"]
+        assert names(mailbox) == []
+
+    asyncio.run(scenario())
+
+
+def test_closed_it_takes_nothing_more_and_gives_what_it_has() -> None:
+    async def scenario() -> None:
+        mailbox = Mailbox(4 * KIB)
+        mailbox.offer([block(3 * KIB)])
+        waiting = asyncio.ensure_future(mailbox.put(block(3 * KIB)))
+        await asyncio.sleep(0)
+        mailbox.close()
+        for late in (waiting, mailbox.ask(int)):
+            with pytest.raises(Closed):
+                await late
+        with pytest.raises(Closed):
+            mailbox.offer([block()])
+        assert names(mailbox) == ["s"]
+        assert mailbox.take(0.0) is None
+
+    asyncio.run(scenario())
+
+
+def test_a_question_is_answered_by_the_owner_between_two_blocks() -> None:
+    async def scenario() -> tuple[int, int]:
+        mailbox = Mailbox(4 * KIB)
+        mailbox.offer([block()])
+
+        def own() -> None:
+            for item in mailbox.take(1.0) or []:
+                if isinstance(item, Question):
+                    item.answer.set_result(item.run())
+
+        asked = asyncio.ensure_future(mailbox.ask(threading.get_ident))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(own)
+        return await asked, threading.get_ident()
+
+    answered_by, asked_by = asyncio.run(scenario())
+    assert answered_by != asked_by
