@@ -1,0 +1,106 @@
+"""`driftmon run`: the daemon. Exit 0 stopped cleanly; 2 usage or configuration; 73, 74, 75 storage."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from driftmon.daemon.app import App
+
+USAGE: Final = 2
+
+
+@click.command("run")
+@click.option("--config.file", "config_file", required=True, type=click.Path(path_type=Path), help="The configuration.")
+@click.option(
+    "--web.listen-address", "web", multiple=True, default=(":10517",), show_default=True, metavar="ADDRESS",
+    help="Metrics and probes; repeatable.",
+)  # fmt: skip
+@click.option(
+    "--api.listen-address", "api", multiple=True, default=("127.0.0.1:10518",), show_default=True, metavar="ADDRESS",
+    help="Ingest, report and admin, also unix:/path; repeatable.",
+)  # fmt: skip
+@click.option("--api.insecure", "insecure", is_flag=True, help="Let other machines reach the API without a password.")
+@click.option(
+    "--web.config.file", "web_config", type=click.Path(path_type=Path), help="TLS and passwords (not available yet)."
+)
+@click.option("--web.enable-lifecycle", "lifecycle", is_flag=True, help="Allow POST /-/reload.")
+@click.option(
+    "--web.external-url", "external_url", default="", metavar="URL", help="How people reach the API; in alerts."
+)
+@click.option(
+    "--storage.path", "storage", type=click.Path(path_type=Path), help="Folder for state; without it nothing is kept."
+)
+@click.option(
+    "--log.level", "level", default="info", show_default=True, type=click.Choice(("debug", "info", "warn", "error"))
+)
+@click.option("--log.format", "form", default="logfmt", show_default=True, type=click.Choice(("logfmt", "json")))
+def command(
+    *,
+    config_file: Path,
+    web: tuple[str, ...],
+    api: tuple[str, ...],
+    insecure: bool,
+    web_config: Path | None,
+    lifecycle: bool,
+    external_url: str,
+    storage: Path | None,
+    level: Literal["debug", "info", "warn", "error"],
+    form: Literal["logfmt", "json"],
+) -> None:
+    """Watch the streams of a configuration until SIGTERM or SIGINT; SIGHUP loads it again."""
+    from driftmon.daemon import logs  # noqa: PLC0415  numpy and scipy only once the daemon is really meant
+    from driftmon.daemon.addresses import AddressError, parse  # noqa: PLC0415
+    from driftmon.daemon.app import App  # noqa: PLC0415
+    from driftmon.daemon.faults import ConfigError  # noqa: PLC0415
+    from driftmon.daemon.process import Process, refuse_open_api  # noqa: PLC0415
+    from driftmon.daemon.store import StorageError  # noqa: PLC0415
+
+    if web_config is not None:
+        raise click.UsageError("--web.config.file: not available yet")
+    logs.set_up(level, form)
+    try:
+        process = Process(
+            config_file,
+            tuple(map(parse, web)),
+            tuple(map(parse, api)),
+            storage,
+            external_url,
+            reload_over_http=lifecycle,
+        )
+        if not insecure:
+            refuse_open_api(process.api)
+        asyncio.run(_run(App(process)))
+    except (ConfigError, AddressError) as fault:
+        click.echo(str(fault), err=True)
+        sys.exit(USAGE)
+    except StorageError as fault:
+        click.echo(str(fault), err=True)
+        sys.exit(fault.exit_code)
+
+
+async def _run(app: App) -> None:
+    """With signals: the first SIGTERM or SIGINT drains, a second one ends at once."""
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[str]] = set()
+
+    def stop() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+        app.stop()
+
+    def reload() -> None:
+        task = asyncio.create_task(app.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    await app.run()

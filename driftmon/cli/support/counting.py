@@ -1,0 +1,159 @@
+"""Counting: records into a reference. Two passes: the first chooses bins, the second counts in them.
+
+Law: the bins come from a systematic sample and the counts are integers, so neither blocks nor processes
+nor their order change a byte of the reference.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from copy import copy
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+
+from driftmon.cli.support.faults import Fault
+from driftmon.cli.support.inputs import Input, blocks
+from driftmon.cli.support.progress import progress
+from driftmon.cli.support.records import Refusals, all_batches
+from driftmon.cli.support.sampling import Systematic
+from driftmon.daemon.decoders import Decoders
+from driftmon.daemon.settings import StreamSettings
+from driftmon.formats.layout import LINE_BYTES, Layout, TimeField
+from driftmon.monitor.batch import Batch, LineError
+from driftmon.monitor.blocks import Blocks
+from driftmon.monitor.calibration import evidence_pane_ms
+from driftmon.monitor.panes import finest_pane_ms
+from driftmon.monitor.references import count_into
+from driftmon.monitor.slots import Slots
+from driftmon.monitor.snapshot import Snapshot
+from driftmon.monitor.warmup import joined
+from driftmon.sources.base import Block
+from driftmon.stats.columns import Column
+from driftmon.stats.schema import Schema
+
+
+def layout_of(stream: StreamSettings) -> Layout:
+    """What is read of each record of a stream."""
+    time = stream.time
+    return Layout(stream.features, None if time is None else TimeField(time.field, time.unit))
+
+
+def reference(sources: list[Input], stream: StreamSettings, refusals: Refusals, jobs: int = 1) -> Snapshot:
+    """P of a stream, from all records of the inputs, whatever their time. Fault where there are none."""
+    layout = layout_of(stream)
+    schema = chosen(sources, stream, layout)
+    asked = Asked(schema, evidence_pane_ms(finest_pane_ms(stream.windows), None), stream.reference.slots)
+    landed = _in_processes(sources, layout, asked, jobs) if jobs > 1 else _in_turn(sources, layout, asked)
+    total = Snapshot(schema, np.zeros(schema.width, dtype=np.int64), slots_by=asked.slots_by)
+    stretches: Blocks | None = None
+    spans: list[int] = []
+    records = 0
+    for source, piece in landed:
+        refusals.add(source, piece.rejected, piece.errors)
+        total = total.merge(piece.snapshot)
+        stretches = piece.blocks if stretches is None else stretches.merge(piece.blocks)
+        records += piece.rows
+        spans += piece.span_ms
+    if not records or stretches is None:
+        names = ", ".join(source.name for source in sources)
+        raise Fault(f"{names}: no usable record, so there is nothing to compare with; see the lines above")
+    provenance = _provenance(sources, stream, records, spans)
+    by_hour = (total.slots, asked.slots_by) if asked.slots_by is not None else ()
+    return replace(total, provenance=provenance, dispersion=stretches.as_dispersion(schema, *by_hour))
+
+
+def chosen(sources: list[Input], stream: StreamSettings, layout: Layout) -> Schema:
+    """The bins: given ones as they are, the others from a systematic sample of the rows."""
+    sample = Systematic(_thinned)
+    if not all(spec.fixed for spec in stream.features):
+        for _, batch in all_batches(sources, layout, "choosing bins"):
+            sample.offer(batch, batch.rows)
+    rows = joined([Batch(0, {}), *sample.blocks], stream.features)
+    return Schema(tuple(spec.fit(rows.columns[spec.name]) for spec in stream.features))
+
+
+def _thinned(batch: Batch, rows: slice) -> Batch:
+    """Values alone choose bins. Copied, because a view would keep the whole block in memory."""
+    columns = {name: Column(copy(column.values[rows])) for name, column in batch.columns.items()}
+    return Batch(len(range(batch.rows)[rows]), columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is counted of each block: bins, panes for the dispersion, hours where the reference is seasonal."""
+
+    schema: Schema
+    pane_ms: int
+    slots_by: Slots | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One block, counted: small enough to be sent between processes."""
+
+    snapshot: Snapshot
+    blocks: Blocks
+    rows: int
+    span_ms: tuple[int, ...]  # first and last time; empty without times
+    rejected: Mapping[str, int]
+    errors: tuple[LineError, ...]
+
+
+def counted(batch: Batch, asked: Asked) -> Counted:
+    """A batch, counted; its dispersion in panes, where it has times."""
+    times = batch.times_ms
+    span_ms = () if times is None or not len(times) else (int(times.min()), int(times.max()))
+    pieces = count_into(asked.schema, batch, asked.pane_ms, asked.slots_by)
+    return Counted(*pieces, batch.rows, span_ms, batch.rejected, batch.errors)
+
+
+def _in_turn(sources: list[Input], layout: Layout, asked: Asked) -> Iterator[tuple[Input, Counted]]:
+    for source, batch in all_batches(sources, layout, "counting"):
+        yield source, counted(batch, asked)
+
+
+def _in_processes(sources: list[Input], layout: Layout, asked: Asked, jobs: int) -> Iterator[tuple[Input, Counted]]:
+    """The same, decoded by `jobs` processes; at most a few blocks a process are in flight."""
+    text = [source for source in sources if source.form != "parquet"]
+    yield from _in_turn([source for source in sources if source.form == "parquet"], layout, asked)
+    flying: deque[tuple[Input, Future[Counted]]] = deque()
+    with (
+        progress("counting", sum(source.size_bytes for source in text)) as told,
+        ProcessPoolExecutor(jobs, get_context("spawn"), _prepare, (layout, asked)) as pool,
+    ):
+        for source in text:
+            for block in blocks(source, told):
+                flying.append((source, pool.submit(_count_block, block)))
+                if len(flying) > 4 * jobs:
+                    yield _landed(flying)
+        while flying:
+            yield _landed(flying)
+
+
+def _landed(flying: deque[tuple[Input, Future[Counted]]]) -> tuple[Input, Counted]:
+    source, future = flying.popleft()
+    return source, future.result()
+
+
+# What a process of the pool knows; set once, before its first block.
+_prepared: list[tuple[Decoders, Asked]] = []
+
+
+def _prepare(layout: Layout, asked: Asked) -> None:
+    _prepared[:] = [(Decoders(layout, LINE_BYTES), asked)]
+
+
+def _count_block(block: Block) -> Counted:
+    decoders, asked = _prepared[0]
+    return counted(decoders.decode(block), asked)
+
+
+def _provenance(sources: list[Input], stream: StreamSettings, records: int, spans: list[int]) -> dict[str, Any]:
+    """Where the counts come from; its times are those of the data, so that the same inputs give the same bytes."""
+    span = {"from_ms": min(spans), "to_ms": max(spans)} if spans else {}
+    return {"stream": stream.name, "sources": sorted(source.name for source in sources), "records": records, **span}

@@ -1,0 +1,112 @@
+"""`driftmon reference promote`: accept a new normal, in one daemon at once, or from many into a file."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import click
+
+from driftmon.cli.support.faults import Fault, told
+from driftmon.cli.support.snapshots import STREAM, write
+from driftmon.monitor.promotion import promoted
+from driftmon.monitor.snapshot import Snapshot
+
+TIMEOUT_S: Final = 30.0
+DAEMON: Final = "http://127.0.0.1:10518"
+
+
+@click.command()
+@click.option("--url", metavar="URL", help=f"The daemon whose live window becomes its reference [default: {DAEMON}].")
+@click.option("--from", "sources", metavar="URL", multiple=True, help="Daemons to add the live windows of; with -o.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="The reference to write.")
+@STREAM
+@click.option("--window", metavar="NAME", help="Which window; the longest by default.")
+@click.option("--by", metavar="WHO", help="For the audit line; by default the user's name.")
+@click.option("--reason", metavar="TEXT", default="", help="For the audit line.")
+def promote(
+    url: str | None,
+    sources: tuple[str, ...],
+    output: Path | None,
+    stream: str | None,
+    window: str | None,
+    by: str | None,
+    reason: str,
+) -> None:
+    """Make the live window the new reference: of a daemon, at once; or, with --from and -o, of many pods in a file.
+
+    A daemon keeps the old file beside the new one and writes a line into FILE.audit.jsonl. A file made with -o
+    changes nothing by itself: look at it with `reference diff OLD NEW`, commit it, roll it out.
+    """
+    if bool(sources) != (output is not None) or (sources and url):
+        raise click.UsageError("either --url of one daemon, or --from (repeatable) with -o FILE")
+    with told():
+        if output is None:
+            _at_once(url or DAEMON, stream, {"window": window, "by": by or _user(), "reason": reason})
+        else:
+            _into_file(sources, output, stream, window)
+
+
+def _at_once(url: str, stream: str | None, asked: dict[str, str | None]) -> None:
+    chosen = stream or _only_stream(url)
+    body = json.dumps({key: text for key, text in asked.items() if text}).encode()
+    entry = json.loads(_ask(f"{url.rstrip('/')}/api/v1/streams/{quote(chosen, safe='')}/reference/promote", body))
+    click.echo(
+        f"stream {chosen}: reference {entry['from']} became {entry['to']}, {entry['records']} records; "
+        f"the old one is {entry['kept']}",
+        err=True,
+    )
+
+
+def _into_file(sources: tuple[str, ...], output: Path, stream: str | None, window: str | None) -> None:
+    chosen = stream or _only_stream(sources[0])
+    of_stream = f"/api/v1/streams/{quote(chosen, safe='')}/snapshot"
+    snapshots = [Snapshot.from_bytes(_ask(url.rstrip("/") + of_stream)) for url in sources]
+    new = promoted(snapshots, window, f"stream {chosen}, {len(sources)} daemon{'s' if len(sources) > 1 else ''}")
+    write(new, output)
+    click.echo(f"wrote {output}: {new.provenance['records']} records of {len(sources)} daemons", err=True)
+
+
+def _only_stream(url: str) -> str:
+    streams = list(json.loads(_ask(f"{url.rstrip('/')}/api/v1/report"))["streams"])
+    if len(streams) != 1:
+        raise Fault(f"{url} has the streams {', '.join(streams) or 'none'}: say which with --stream")
+    return str(streams[0])
+
+
+def _ask(url: str, body: bytes | None = None) -> bytes:
+    """GET, or POST where there is a body; a Fault says what the daemon said."""
+    if not url.startswith(("http://", "https://")):
+        raise Fault(f"{url} is no http or https URL; write it as {DAEMON}")
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"} if body else {})
+    # No proxy of the environment: daemons are beside us.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=TIMEOUT_S) as reply:
+            found: bytes = reply.read()
+            return found
+    except urllib.error.HTTPError as refused:
+        with refused:
+            raise Fault(f"{url}: {_detail(refused.read())}") from refused
+    except urllib.error.URLError as fault:
+        raise Fault(f"{url}: {fault.reason}; is a daemon running there?") from fault
+
+
+def _detail(body: bytes) -> str:
+    try:
+        problem: Any = json.loads(body)
+        return str(problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode(errors="replace")[:200]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return ""
