@@ -38,7 +38,9 @@ lock: $(VENV)/.dev
 	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(PIN) - >> deploy/build.lock.new
 	mv deploy/build.lock.new deploy/build.lock
 
+# deploy/rules/, and the PrometheusRule made of it.
 manifests: $(VENV)/.dev
+	$(BIN)/python tests/tools/make_rules_pack.py
 	$(BIN)/python tests/tools/make_prometheus_rule.py
 
 readme: $(VENV)/.dev

@@ -76,7 +76,9 @@ class SeasonalReference:
 class StreamReference:
     """Another stream's live window of the same time: a canary against its champion. No budget is promised."""
 
-    stream: str = doc("The other stream; bins are its own.", example="stream: champion")
+    stream: str = doc(
+        "The other stream; its bins are used, and what comes before it has any is not kept.", example="stream: champion"
+    )
 
 
 REFERENCES: Final[Mapping[str, type]] = {

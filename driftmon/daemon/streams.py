@@ -19,6 +19,7 @@ from driftmon.daemon.settings import Config, Limits, StreamSettings
 from driftmon.daemon.watching import Waiting, beginning, bins_of, watching
 from driftmon.formats.layout import Layout, TimeField
 from driftmon.monitor.batch import Batch, Receipt
+from driftmon.monitor.live_dispersion import suspicious
 from driftmon.monitor.monitor import Monitor
 from driftmon.monitor.report import Report
 from driftmon.monitor.rules import Alert, Rule
@@ -33,6 +34,10 @@ UNSTABLE: Final = (
 )
 
 log: Final = logging.getLogger("driftmon.streams")
+SHUFFLED: Final = (
+    "stream %s: live values of %s vary %.1f times as much as independent ones, those of the reference %.1f times: "
+    "its rows were shuffled or too few to show it, so evidence may come too easily; build it from rows in order"
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class Stream:
         self._rules = tuple(rules)
         self._decoders = Decoders(_layout(settings), limits.line_bytes)
         self._other = other
+        self._warned: set[str] = set()  # features whose live rows were said to depend on one another
         self._aligned_to: Schema | None = None
         self._monitor: Monitor | WarmUp | Waiting = beginning(settings) if reference is None else self._watch(reference)
         self._align()
@@ -98,7 +104,13 @@ class Stream:
     def tick(self, now_ms: int) -> Report:
         """Evaluate what is due."""
         self._align()
-        return self._monitor.tick(now_ms)
+        report = self._monitor.tick(now_ms)
+        for feature in suspicious(report.live_overdispersion, report.overdispersion):
+            if (name := report.schema.names[feature]) not in self._warned:
+                self._warned.add(name)
+                live, reference = report.live_overdispersion[feature], report.overdispersion[feature]
+                log.warning(SHUFFLED, self.settings.name, name, live, reference)
+        return report
 
     @property
     def monitor(self) -> Monitor | None:

@@ -18,6 +18,7 @@ from driftmon.monitor.assessment import Assessment
 from driftmon.monitor.batch import Batch, Receipt
 from driftmon.monitor.calibration import Calibration, evidence_pane_ms
 from driftmon.monitor.ledger import Ledger
+from driftmon.monitor.live_dispersion import LiveDispersion
 from driftmon.monitor.panes import Window, finest_pane_ms
 from driftmon.monitor.quantities import QUANTITIES, evaluate, index_of
 from driftmon.monitor.references import Fixed, Reference
@@ -83,6 +84,7 @@ class Monitor:
         self._now_ms = 0
         self._start_ms: int | None = None
         self._assessment = Assessment(stream, self.schema, self.windows, self.rules, calibrations)
+        self._live_dispersion = LiveDispersion(self.schema)
         self._stopwatch = Stopwatch(len(self.schema.features), self._pane_ms)
         self._pairs: tuple[Pair, ...] = ()
         self._shape = (len(self.windows), len(QUANTITIES), len(self.schema.features))
@@ -232,10 +234,18 @@ class Monitor:
         self._measure(at_ms - 1 if self.event_time else at_ms)
         self._move(at_ms)
         self._assessment.look(at_ms, self._values, self._pairs, self._ledger.evidence, self._ledger.first_ms or 0)
+        self._compare_dispersion(at_ms)
         judged = ~self._assessment.insufficient(self._pairs, self._values[:, index_of("kl_noise_floor")])
         self._stopwatch.advance(at_ms, judged, self._assessment.firing())
         self._evaluated_ms = at_ms
         self._rebase()
+
+    def _compare_dispersion(self, at_ms: int) -> None:
+        """While somebody waits with notifications: how much do live panes vary, beside the reference's?"""
+        evidence, first_ms = self._ledger.evidence, self._ledger.first_ms
+        quiet_ms = max((rule.notify_after_ms for rule in self.rules), default=0)
+        if evidence is not None and first_ms is not None and first_ms <= at_ms <= first_ms + quiet_ms:
+            self._live_dispersion.look(evidence, at_ms // evidence.window.pane_ms - 1)
 
     def _move(self, at_ms: int) -> None:
         """Evidence goes by the reference of the pane's close; a fixed one is the same ever after."""
@@ -307,8 +317,7 @@ class Monitor:
         effects = [calibration.effect for calibration in self._assessment.calibrations.values()]
         if not effects:
             return np.zeros(0)
-        phi = np.where(self.dispersion.dependent, self.dispersion.average[-1], 1.0)
-        return reference_needed(self.schema.sizes.astype(np.float64), min(effects), phi)
+        return reference_needed(self.schema.sizes.astype(np.float64), min(effects), self.dispersion.ratio)
 
     def _report(self) -> Report:
         ledger = self._ledger
@@ -334,6 +343,7 @@ class Monitor:
             drift_seconds=self._stopwatch.drift_ms / 1000,
             evaluated_seconds=self._stopwatch.evaluated_ms / 1000,
             evidence_log10=self._evidence_log10(),
-            overdispersion=self.dispersion.average[-1],
+            overdispersion=self.dispersion.ratio,
+            live_overdispersion=self._live_dispersion.ratio,
             reference_needed=self._reference_needed(),
         )

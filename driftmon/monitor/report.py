@@ -77,6 +77,7 @@ class Report:
     evaluated_seconds: Floats = field(default_factory=lambda: np.zeros(0))
     evidence_log10: Floats = field(default_factory=lambda: np.zeros(0))
     overdispersion: Floats = field(default_factory=lambda: np.zeros(0))
+    live_overdispersion: Floats = field(default_factory=lambda: np.zeros(0))  # while `notify_after` runs, else NaN
 
     def value(self, window: int, feature: int, name: str, **labels: str) -> float:
         """One number by its metric name without prefix and unit: value(0, 0, "entropy", distribution="live")."""

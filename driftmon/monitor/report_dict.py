@@ -107,6 +107,7 @@ def _judged(report: Report, index: int) -> dict[str, float]:
     size that the effect of that rule wants of it."""
     arrays = {
         "overdispersion_ratio": report.overdispersion,
+        "live_overdispersion_ratio": report.live_overdispersion,
         "evidence_log10": report.evidence_log10,
         "reference_observations_needed": report.reference_needed,
     }

@@ -157,7 +157,7 @@ def instability(schema: Schema, blocks: Blocks) -> str:
     measured = [found for half in halves if (found := dispersion.dispersion(schema, half)) is not None]
     if len(measured) < len(halves):
         return ""
-    phi = np.max([np.where(found.dependent, found.average[-1], 1.0) for found in measured], axis=0)
+    phi = np.max([found.ratio for found in measured], axis=0)
     pair = Pair(schema, halves[0].sum(axis=0).astype(np.float64), halves[1].sum(axis=0).astype(np.float64), 0.5)
     low, _ = bounds(pair, noise(pair, phi=phi), pair.live_total / phi, phi, LEVEL)
     low = np.nan_to_num(low, nan=-np.inf)

@@ -16,9 +16,13 @@ from driftmon.render.rule_merges import FLEET, STREAM
 from driftmon.render.rule_plan import Budget, Plan
 from driftmon.render.rule_text import Group, Recording
 
-RATES: Final = ("5m", "1h", "1d")
+LONGER: Final = ("1h", "1d")
 MANY: Final = (1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1)  # k at powers of two: at most a factor 2 above the best k
 
+SURPRISED: Final = "feature:driftmon_surprisal_nats:rate5m"
+OBSERVED: Final = "feature:driftmon_observations:rate5m"
+DRIFTING: Final = "feature:driftmon_drift_seconds:rate5m"
+EVALUATED: Final = "feature:driftmon_evaluated_seconds:rate5m"
 SHARE: Final = "feature:driftmon_evidence_budget_ratio:mean"
 FAMILY: Final = "job:driftmon_evidence_features:count"
 NEEDED: Final = "job:driftmon_evidence_budget_ratio:needed"
@@ -31,21 +35,34 @@ DRIFTED: Final = "feature:driftmon_drifted:evidence"
 
 def group(plan: Plan) -> Group:
     """In the order in which one rule needs another."""
-    return Group("driftmon-fleet", [*_cross_entropy(), *_effect(), *(_budget(plan.budgets) if plan.budgets else ())])
+    budget = _budget(plan.budgets) if plan.budgets else ()
+    return Group("driftmon-fleet", [*_cross_entropy(), *_effect(), *budget, *(_burn() if plan.burn else ())])
 
 
 def _cross_entropy() -> Iterator[Recording]:
-    by = f"{STREAM}, feature"
-    for over in RATES:
+    yield _summed("driftmon_surprisal_nats_total", SURPRISED)
+    yield _summed("driftmon_observations_total", OBSERVED)
+    yield Recording(
+        "feature:driftmon_cross_entropy_nats:rate5m",
+        f"{SURPRISED} / ({OBSERVED} > 0)",
+        why="H(Q,P), the mean of -ln p(x), over any range and any pods, from two counters per feature. Less H(P)\n"
+        "it is a signed sign of drift, not KL: it cannot see a shift between equally likely bins.",
+    )
+    for over in LONGER:
         yield Recording(
             f"feature:driftmon_cross_entropy_nats:rate{over}",
-            f"sum by ({by}) (rate(driftmon_surprisal_nats_total[{over}]))\n"
-            f"/ (sum by ({by}) (rate(driftmon_observations_total[{over}])) > 0)",
-            why="H(Q,P), the mean of -ln p(x), over any range and any pods, from two counters per feature. Less H(P)\n"
-            "it is a signed sign of drift, not KL: it cannot see a shift between equally likely bins."
-            if over == RATES[0]
-            else "",
+            f"avg_over_time({SURPRISED}[{over}])\n/ (avg_over_time({OBSERVED}[{over}]) > 0)",
         )
+
+
+def _summed(counter: str, record: str) -> Recording:
+    """The rate over all pods: longer ranges are taken of this one series, not of those of all pods again."""
+    return Recording(record, f"sum by ({STREAM}, feature) (rate({counter}[5m]))")
+
+
+def _burn() -> Iterator[Recording]:
+    yield _summed("driftmon_drift_seconds_total", DRIFTING)
+    yield _summed("driftmon_evaluated_seconds_total", EVALUATED)
 
 
 def _effect() -> Iterator[Recording]:

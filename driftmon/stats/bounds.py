@@ -7,7 +7,7 @@ and N = 30,000 the known-P formula is wrong in 99.9 % of looks at nothing.
     SE² = phi V / N + phi X / n + Var(noise)        V = Σ q̂ ln²(q̂/p) - KL²        X = Σ q̂²/p - 1
 
 `shown_below` asks the other way round, whether an effect is over: its law is that while KL(Q||P) is still
-the effect or more, it says yes in about the stated share of looks or less (tests/simulate/test_clearing.py).
+the effect or more, it says yes in about the stated share of looks or less (tests/simulate/clearing.py).
 """
 
 from __future__ import annotations

@@ -42,6 +42,11 @@ class Dispersion:
         error = np.sqrt(2 / (np.maximum(self.blocks - 1, 1) * np.maximum(self.bins - 1, 1)))
         return np.asarray((self.average > 1 + SUSPICION * error).any(axis=0))
 
+    @cached_property
+    def ratio(self) -> Floats:
+        """float64[F]: phi at the longest scale known; 1 if independent."""
+        return np.where(self.dependent, self.average[-1], 1.0)
+
     def scale_of(self, observations: Floats) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """For float64[..., F] observations: the scale to use, and whether the reference is long enough to know it."""
         wanted = observations[..., None, :] <= self.observations * (1 + 1e-9)

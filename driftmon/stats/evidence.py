@@ -83,8 +83,7 @@ class Tolerance:
     @cached_property
     def worth(self) -> Floats:
         """float64[F]: n / phi, the independent observations the reference is worth."""
-        phi = np.where(self.dispersion.dependent, self.dispersion.average[-1], 1.0)
-        return np.asarray(np.add.reduceat(self.reference, self.schema.starts) / phi)
+        return np.asarray(np.add.reduceat(self.reference, self.schema.starts) / self.dispersion.ratio)
 
     @cached_property
     def tau0(self) -> Floats:

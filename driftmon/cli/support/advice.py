@@ -92,7 +92,7 @@ class Advice:
 def advice(snapshot: Snapshot, effect: float, window_observations: int | None) -> list[Advice]:
     """Of every feature, in order."""
     schema, found = snapshot.schema, snapshot.measured_dispersion()
-    phi = np.where(found.dependent, found.average[-1], 1.0)
+    phi = found.ratio
     totals = schema.totals(snapshot.counts.astype(np.float64))
     told = []
     for index, feature in enumerate(schema.features):

@@ -61,7 +61,7 @@ def card(alert: Alert, report: Report, root: str) -> str:
     """One alert: what, since when, how much, by which bins."""
     said = annotations_of(alert)
     firing_now = alert.state is State.FIRING
-    lasted = lasting(max(report.now_ms - alert.active_ms, 0))
+    lasted = lasting(max(report.now_ms - alert.active_ms, 0) // 1000 * 1000)
     facts = [
         ("since", f"{moment(since_ms(alert))} ({lasted})"),
         ("value", f"{nats(alert.value)}, threshold {alert.rule.above:g}"),
@@ -115,7 +115,7 @@ def _ended(view: Alerts) -> str:
 def _ended_row(change: Change, root: str) -> str:
     alert = change.alert
     return (
-        f"<tr><td>{moment(change.at_ms)}</td><td>{lasting(max(change.at_ms - alert.active_ms, 0))}</td>"
+        f"<tr><td>{moment(change.at_ms)}</td><td>{lasting(max(change.at_ms - alert.active_ms, 0) // 1000 * 1000)}</td>"
         f"<td>{_subject(alert, root)}</td><td>{text(alert.rule.name)}</td></tr>"
     )
 
