@@ -1,14 +1,16 @@
 """Coarsenings: every way in which a feature's bins are seen as two, the first and the rest.
 
 Law: KL cannot grow by merging bins, so what bounds the full histogram bounds every coarsening.
-Singles (one bin against the rest) find local shifts, cuts (bins up to k against those above, ordered
-features only) find shifts of location: each has one degree of freedom instead of K - 1.
+Singles (one bin against the rest) find local shifts. Of ordered features, cuts (bins up to k against those
+above) find shifts of location and bands (the middle ones against the outer) shifts of scale and second
+humps. Each has one degree of freedom instead of K - 1.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,26 +19,50 @@ from driftmon.stats.columns import Floats
 from driftmon.stats.schema import Schema
 
 
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Some of the G coarsenings, `at`: `starts` where each of the `features` (numbers) that have any begins within."""
+
+    at: slice
+    features: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class Coarsenings:
-    """All singles of all features, then all cuts; G in all, each a pair (first count, the feature's total)."""
+    """All singles of all features, then all cuts, then all bands: G pairs of a first count and the feature's total."""
 
     schema: Schema
 
     @cached_property
-    def _cut_bins(self) -> NDArray[np.int64]:
-        """The flat bins after which a cut is made: the regular ones of ordered features but for the last."""
-        ordered = [feature.binning.positions is not None for feature in self.schema.features]
-        regular = [feature.binning.regular for feature in self.schema.features]
-        spans = zip(self.schema.starts.tolist(), regular, ordered, strict=True)
-        found = [np.arange(start, start + count - 1) for start, count, in_order in spans if in_order]
-        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
+    def _spans(self) -> list[tuple[int, int, int]]:
+        """Each ordered feature with its first and last regular flat bin."""
+        firsts = enumerate(self.schema.starts.tolist())
+        features = self.schema.features
+        spans = [(at, first, first + features[at].binning.regular - 1) for at, first in firsts]
+        return [span for span in spans if features[span[0]].binning.positions is not None]
+
+    @cached_property
+    def _cuts(self) -> NDArray[np.int64]:
+        """int64[3, cuts]: feature, first and last flat bin."""
+        return _table([(at, first, upto) for at, first, last in self._spans for upto in range(first, last)])
+
+    @cached_property
+    def _bands(self) -> NDArray[np.int64]:
+        """int64[3, bands]: the same; a band of one bin is a single already."""
+        return _table(
+            [
+                (at, first + outer, last - outer)
+                for at, first, last in self._spans
+                for outer in range(1, (last - first + 1) // 2)
+            ]
+        )
 
     @cached_property
     def feature(self) -> NDArray[np.int64]:
         """int64[G]: the feature of each coarsening."""
-        of_bin = np.repeat(np.arange(len(self.schema.features)), self.schema.sizes)
-        return np.concatenate((of_bin, of_bin[self._cut_bins]))
+        singles = np.repeat(np.arange(len(self.schema.features)), self.schema.sizes)
+        return np.concatenate((singles, self._cuts[0], self._bands[0]))
 
     @cached_property
     def singles(self) -> int:
@@ -44,17 +70,12 @@ class Coarsenings:
         return self.schema.width
 
     @cached_property
-    def cut_starts(self) -> NDArray[np.int64]:
-        """Where each ordered feature's cuts begin among the cuts."""
-        of_cut = self.feature[self.singles :]
-        return np.flatnonzero(np.diff(of_cut, prepend=-1))
-
-    @cached_property
-    def with_cuts(self) -> NDArray[np.bool_]:
-        """bool[features]: has at least one cut."""
-        found = np.zeros(len(self.schema.features), dtype=np.bool_)
-        found[self.feature[self.singles :]] = True
-        return found
+    def groups(self) -> tuple[Group, Group, Group]:
+        """Singles, cuts and bands."""
+        ends = np.cumsum([0, self.singles, self._cuts.shape[1], self._bands.shape[1]]).tolist()
+        slices = [slice(low, high) for low, high in pairwise(ends)]
+        one, two, three = (Group(at, *np.unique(self.feature[at], return_index=True)) for at in slices)
+        return one, two, three
 
     def first(self, per_bin: Floats) -> Floats:
         """float64[..., G]: the first part of each coarsening of something per bin, float64[..., width].
@@ -66,6 +87,9 @@ class Coarsenings:
         """
         running = np.cumsum(per_bin, axis=-1)
         before = np.concatenate((np.zeros((*running.shape[:-1], 1)), running), axis=-1)
-        starts = self.schema.starts[self.feature[self.singles :]]
-        cuts = before[..., self._cut_bins + 1] - before[..., starts]
-        return np.concatenate((per_bin, cuts), axis=-1)
+        runs = np.concatenate((self._cuts, self._bands), axis=1)
+        return np.concatenate((per_bin, before[..., runs[2] + 1] - before[..., runs[1]]), axis=-1)
+
+
+def _table(rows: list[tuple[int, int, int]]) -> NDArray[np.int64]:
+    return np.array(rows, dtype=np.int64).reshape(-1, 3).T

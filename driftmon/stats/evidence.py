@@ -27,6 +27,7 @@ PANES: Final = 256  # the longest lag
 LAG_RATIO: Final = 1.5
 REFERENCE_ERROR: Final = 0.001  # the chance that the reference is further from the truth than tau0
 CAP_LOG10: Final = 300.0
+MIXTURE: Final = (0.4, 0.2, 0.25, 0.15)  # of the bet: whole histogram, singles, cuts, bands
 STARTS: Final = (
     1e-4,
     1e-3,
@@ -123,17 +124,24 @@ class Tolerance:
         dependent = self.dispersion.dependent
         phi = np.where(dependent[self.pairs.feature], self._phi(scale), 1.0)
         two = self._log_e_two(counts, totals, phi)
-        singles = _log_mean(two[:, : self.pairs.singles], self.schema.starts)
-        cuts = np.full(totals.shape, -np.inf)
-        if self.pairs.with_cuts.any():
-            cuts[:, self.pairs.with_cuts] = _log_mean(two[:, self.pairs.singles :], self.pairs.cut_starts)
+        views = np.full((len(MIXTURE), *totals.shape), -np.inf)
         worst = np.maximum.reduceat(phi[:, : self.pairs.singles], self.schema.starts, axis=1)
-        full = self._log_e_full(counts / np.repeat(worst, self.schema.sizes, axis=1), totals / worst)
-        weights = np.log(np.array([0.5, 0.25, 0.25]))
-        local = np.where(
-            self.pairs.with_cuts, np.logaddexp(singles + weights[1], cuts + weights[2]), singles + weights[0]
-        )
-        return np.where(known | ~dependent, np.logaddexp(full + weights[0], local), -np.inf)
+        views[0] = self._log_e_full(counts / np.repeat(worst, self.schema.sizes, axis=1), totals / worst)
+        for view, group in zip(views[1:], self.pairs.groups, strict=True):
+            if len(group.features):
+                view[:, group.features] = _log_mean(two[:, group.at], group.starts)
+        mixed = np.logaddexp.reduce(views + self._log_weights[:, None, :], axis=0)
+        return np.where(known | ~dependent, mixed, -np.inf)
+
+    @cached_property
+    def _log_weights(self) -> Floats:
+        """float64[4, F]: ln of MIXTURE, shared out among the views that a feature has."""
+        held = np.ones((len(MIXTURE), len(self.schema.features)))
+        for view, group in enumerate(self.pairs.groups, start=1):
+            held[view] = np.isin(np.arange(held.shape[1]), group.features)
+        weights = held * np.array(MIXTURE)[:, None]
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(weights / weights.sum(axis=0)))
 
     def _phi(self, scale: NDArray[np.int64]) -> Floats:
         return np.take_along_axis(self.dispersion.phi, scale[:, self.pairs.feature], axis=0)

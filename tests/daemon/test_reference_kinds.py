@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from driftmon.daemon.streams import Stream, build_streams
 from driftmon.monitor.report import Report, Status
 from driftmon.monitor.slots import HOUR_MS
 from driftmon.sources.base import Block, Settled
-from tests.daemon.kit import ndjson, records, stream, write_config, write_reference
+from tests.daemon.kit import ndjson, records, running, stream, write_config, write_reference
 
 MINUTE = 60_000
 FILE = {"type": "file", "path": "p.json"}
@@ -201,3 +202,26 @@ def test_what_a_moving_reference_cannot_promise_is_said(tmp_path: Path) -> None:
     assert "30m is shorter than window fast, so live data is part of its own reference; use 1h or more" in lag
     (other,) = warnings(tmp_path, {"type": "stream", "stream": "champion"})
     assert "a stream reference is live itself" in other
+
+
+def test_a_running_daemon_shows_a_canary_beside_its_champion(tmp_path: Path) -> None:
+    young = stream(reference={"type": "trailing", "length": "1h"})
+    config = write_config(tmp_path, {"canary": canary(), "champion": stream(), "young": young})
+    write_reference(config, name="champion")
+
+    async def scenario() -> None:
+        async with running(config, reload_over_http=True) as daemon:
+            await daemon.post(ndjson(records(300)), to="champion")
+            await daemon.post(ndjson(records(200, shift=2.0)), to="canary")
+            await daemon.post(ndjson(records(3000)), to="young")
+            await daemon.observed(at_least=300, name="champion")
+            seen = await daemon.observed(at_least=200, name="canary")
+            assert sum(entry["reference"] for entry in seen["windows"]["fast"]["bins"]) == 300
+            await daemon.observed(at_least=3000 - 2048, name="young")
+            assert await daemon.metric('driftmon_feature_status_code{stream="young",feature="x"}') == Status.WARMING_UP
+            assert await daemon.metric('driftmon_feature_status_code{stream="canary",feature="x"}') == Status.DRIFT
+            assert (await daemon.http.post("/-/reload")).status_code == 200
+            again = await daemon.observed(at_least=200, name="canary")
+            assert again["status"] == "drift"
+
+    asyncio.run(scenario())

@@ -11,6 +11,13 @@ import pytest
 
 from tests.servers.helpers import Inbox, free_port, get_json, require, running, until
 
+OF_FEATURES = {
+    "DriftmonFeatureDrift",
+    "DriftmonPodDrift",
+    "DriftmonDriftBudgetBurn",
+    "DriftmonSchemaBreak",
+    "DriftmonStale",
+}
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "alertmanager.yml"
 
 
@@ -31,7 +38,7 @@ def post(url: str, *names: str, features: int = 1, stream: str = "s") -> int:
     """Each alert for so many features; those that are about a whole stream just once."""
     alerts = []
     for name in names:
-        of_stream = name not in {"DriftmonFeatureDrift", "DriftmonPodDrift", "DriftmonDriftBudgetBurn", "DriftmonStale"}
+        of_stream = name not in OF_FEATURES
         for feature in range(1 if of_stream else features):
             labels = {"alertname": name, "job": "j", "stream": stream, "severity": "warning"}
             alerts.append({"labels": labels if of_stream else {**labels, "feature": f"f{feature}"}})
@@ -52,6 +59,7 @@ def suppressed(url: str) -> int:
         ("DriftmonStreamDrift", ["DriftmonFeatureDrift", "DriftmonPodDrift", "DriftmonDriftBudgetBurn"]),
         ("DriftmonIngestRejecting", ["DriftmonStreamDrift", "DriftmonFeatureDrift", "DriftmonDriftBudgetBurn"]),
         ("DriftmonNoData", ["DriftmonStale", "DriftmonIngestRejecting"]),
+        ("DriftmonDown", ["DriftmonNoData", "DriftmonStale"]),
     ],
 )
 def test_an_incident_in_fifty_features_is_one_notification(
@@ -62,6 +70,14 @@ def test_an_incident_in_fifty_features_is_one_notification(
     assert [alert["labels"]["alertname"] for alert in body["alerts"]] == [cause]
     assert body["groupLabels"] == {"job": "j", "stream": "s"}
     until("all but the cause to be held back", lambda: suppressed(url) == sent - 1)
+
+
+def test_a_broken_schema_holds_back_what_is_said_of_its_own_feature_only(url: str, inbox: Inbox) -> None:
+    """A feature that has been broken for long must not hide the drift of the others."""
+    post(url, "DriftmonSchemaBreak", features=1)
+    post(url, "DriftmonFeatureDrift", features=2)
+    told = [(alert["labels"]["alertname"], alert["labels"]["feature"]) for alert in inbox.next("firing")["alerts"]]
+    assert sorted(told) == [("DriftmonFeatureDrift", "f1"), ("DriftmonSchemaBreak", "f0")]
 
 
 def test_another_streams_drift_is_an_incident_of_its_own(url: str, inbox: Inbox) -> None:
