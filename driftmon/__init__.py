@@ -34,7 +34,7 @@ _HOME = {
     "load": "library",
     "reference_of": "monitor.references",
 }
-__all__ = list(_HOME)  # noqa: PLE0604  the names are the table's
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> object:

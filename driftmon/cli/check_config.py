@@ -16,11 +16,11 @@ from driftmon.daemon.cautions import cautions, series, watched
 from driftmon.daemon.config import ConfigError, load
 from driftmon.daemon.on_disk import load_references
 from driftmon.daemon.promises import family, promise
-from driftmon.daemon.redaction import shown_url
 from driftmon.daemon.settings import Config, StreamSettings
 from driftmon.monitor.panes import PANES, Window, span
 from driftmon.monitor.rules import Rule
 from driftmon.monitor.snapshot import Snapshot
+from driftmon.sinks.base import shown_url
 from driftmon.stats.edges import FeatureSpec
 
 

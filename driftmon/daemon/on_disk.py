@@ -10,9 +10,9 @@ from pathlib import Path
 
 from driftmon.daemon.faults import ConfigError, Fault
 from driftmon.daemon.fields import fields_of
-from driftmon.daemon.redaction import shown_url
 from driftmon.daemon.settings import Config, PluginSettings, StreamSettings
 from driftmon.monitor.snapshot import Snapshot, SnapshotError
+from driftmon.sinks.base import shown_url
 from driftmon.stats.edges import FeatureSpec
 from driftmon.stats.schema import Feature
 

@@ -11,16 +11,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import yaml
 
 from driftmon.daemon.settings import Config, PluginSettings, StreamSettings
 from driftmon.monitor.panes import PANES, Window, span
 from driftmon.monitor.rules import Calibrated, Rule
+from driftmon.sinks.base import REDACTED, shown_url
 from driftmon.stats.edges import FeatureSpec
 
-REDACTED: Final = "<redacted>"
 SECRET: Final = re.compile("secret|token|password|passwd|credential|api_?key|authorization", re.IGNORECASE)
 URL: Final = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 LEFT_OUT: Final = ("place", "tree")
@@ -46,18 +45,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, str) and URL.match(value):
         return shown_url(value)
     return value if isinstance(value, bool | int | float | str) or value is None else str(value)
-
-
-def shown_url(url: str) -> str:
-    """Where it leads, not how one gets in.
-
-    >>> shown_url("https://me:pw@hooks.example:8443/T0/B1?token=x"), shown_url("http://127.0.0.1:9093")
-    ('https://hooks.example:8443/<redacted>', 'http://127.0.0.1:9093')
-    """
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    hidden = f"/{REDACTED}" if parts.path.strip("/") or parts.query or parts.fragment else ""
-    return f"{parts.scheme}://{host}{hidden}"
 
 
 def _hidden(name: str, value: Any) -> Any:

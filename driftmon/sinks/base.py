@@ -21,6 +21,7 @@ CONNECT_SECONDS: Final = 3.0
 TOTAL_SECONDS: Final = 10.0
 RETRIED_STATUS: Final = frozenset({408, 425, 429})  # and every 5xx
 METADATA_V6: Final = ipaddress.ip_address("fd00:ec2::254")
+REDACTED: Final = "<redacted>"
 SHOWN_REPLY: Final = 200  # characters of a refusal worth logging
 
 
@@ -76,6 +77,18 @@ def checked_endpoint(endpoint: str) -> str:
     return endpoint
 
 
+def shown_url(url: str) -> str:
+    """Where it leads, not how one gets in.
+
+    >>> shown_url("https://me:pw@hooks.example:8443/T0/B1?token=x"), shown_url("http://127.0.0.1:9093")
+    ('https://hooks.example:8443/<redacted>', 'http://127.0.0.1:9093')
+    """
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    hidden = f"/{REDACTED}" if parts.path.strip("/") or parts.query or parts.fragment else ""
+    return f"{parts.scheme}://{host}{hidden}"
+
+
 def _hands_out_credentials(host: str) -> bool:
     """169.254.0.0/16, fe80::/10 and the IPv6 twin of the metadata service, written as addresses."""
     try:
@@ -101,10 +114,10 @@ async def post(http: httpx.AsyncClient, url: str, body: bytes, headers: Mapping[
     try:
         reply = await http.post(url, content=body, headers={"Content-Type": "application/json", **headers})
     except httpx.TransportError as error:
-        raise Retry(f"{url}: {type(error).__name__} {error}".rstrip()) from None
+        raise Retry(f"{shown_url(url)}: {type(error).__name__} {error}".rstrip()) from None
     if reply.is_success:
         return
-    said = f"{url}: {reply.status_code} {reply.text[:SHOWN_REPLY].strip()}"
+    said = f"{shown_url(url)}: {reply.status_code} {reply.text[:SHOWN_REPLY].strip()}"
     if reply.status_code in RETRIED_STATUS or reply.is_server_error:
         raise Retry(said, _seconds(reply.headers.get("Retry-After"), reply.headers.get("Date")))
     raise Reject(said, status=reply.status_code)

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from driftmon.daemon.config import load
-from driftmon.daemon.redaction import REDACTED, plain, redacted, shown_url
+from driftmon.daemon.redaction import plain, redacted
 from driftmon.daemon.settings import PluginSettings
+from driftmon.sinks.base import REDACTED, shown_url
 from tests.daemon.kit import RULE, stream, write_config
 
 CALIBRATED = {"name": "Sure", "calibrated": {"effect": "small", "false_alarms": "1/30d"}, "per": "stream"}

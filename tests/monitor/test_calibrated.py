@@ -31,8 +31,8 @@ def draw(rng: np.random.Generator, rows: int, **shifts: float) -> dict[str, np.n
 REFERENCE = reference_of(draw(np.random.default_rng(1), 20_000))
 
 
-def monitor(rule: Rule = RULE, **options: int) -> Monitor:
-    return Monitor(REFERENCE, (FAST,), (rule,), event_time=True, **options)
+def monitor(rule: Rule = RULE, family: int | None = None) -> Monitor:
+    return Monitor(REFERENCE, (FAST,), (rule,), event_time=True, family=family)
 
 
 def feed(one: Monitor, minutes: Iterable[int], rng: np.random.Generator, **shifts: float) -> list[Report]:

@@ -36,6 +36,7 @@ def require(binary: str, cure: str = "apt-get install prometheus prometheus-aler
         pytest.skip(reason)
     return found
 
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -18,7 +18,7 @@ import pytest
 
 from driftmon import plugins
 from driftmon.render.notice import Notice
-from driftmon.sinks import alertmanager, log, webhook
+from driftmon.sinks import alertmanager, base, log, webhook
 from driftmon.sinks.base import Reject, Retry, Sink
 
 FIRING = Notice("firing", {"alertname": "A", "feature": "x"}, {"value": "0.3", "top_bins": "x=secret 1 % -> 2 %"}, 1000)
@@ -194,3 +194,16 @@ def test_an_alertmanager_that_goes_away_while_bisecting_is_retried(receiver: Any
     receiver.replies = [(400, {}, ""), (200, {}, ""), (503, {}, "")]
     with pytest.raises(Retry, match="503"):
         send(alertmanager.Sink(alertmanager.Options(receiver.url)), named("a", "b"))
+
+
+async def _post(url: str) -> None:
+    async with base.client() as http:
+        await base.post(http, url, b"{}", {})
+
+
+def test_what_is_logged_of_a_failed_send_holds_no_credential() -> None:
+    """A webhook's path is its password."""
+    with pytest.raises(base.Retry) as raised:
+        asyncio.run(_post("http://me:pw@127.0.0.1:9/hook/s3cret?token=t"))
+    assert str(raised.value).startswith("http://127.0.0.1:9/<redacted>: ")
+    assert not {"pw", "s3cret", "token"} & set(str(raised.value).replace("/", " ").replace(":", " ").split())

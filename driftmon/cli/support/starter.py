@@ -86,7 +86,12 @@ TAIL = """\
     tick: 10s                      # how often it is evaluated
 
 rules:
-  - name: DriftmonFeatureDrift
+  # By evidence: at most one false alarm in 30 days over all features together, however often anyone looks.
+  - name: DriftmonDrift
+    calibrated: {effect: small, false_alarms: "1/30d"}   # small | medium | large, 0.02 | 0.1 | 0.3 nats
+    per: stream                      # one alert that names the features
+    # notify_after: 7d               # first only show what would have fired, in the log and the report
+  - name: DriftmonFeatureDrift       # by a threshold: simple, quick, blind to how many records there are
     metric: kl_divergence_debiased   # nats; 0 when nothing has changed, however few the records
     above: 0.1                       # 0.02 is a small drift, 0.1 a medium one, 0.3 a large one
     resolve_below: 0.05              # between the two nothing changes, so alerts do not flap
