@@ -126,7 +126,10 @@ def test_the_quick_start_as_a_newcomer_types_it(tmp_path: Path, terminal: Termin
         if watched:
             until("Alertmanager's alert", lambda: b"DriftmonFeatureDrift" in get(ALERTS))
             names = {alert["labels"]["alertname"] for alert in json.loads(terminal.type(alerts))}
-            assert names == {"DriftmonSchemaBreak", "DriftmonFeatureDrift"}
+            assert names - {"DriftmonDrift"} == {
+                "DriftmonSchemaBreak",
+                "DriftmonFeatureDrift",
+            }  # evidence takes a minute
         terminal.type(stop)
         until("daemon and receiver, stopped", lambda: not any(map(busy, PORTS[:3])))
     assert "Traceback" not in terminal.log.read_text()
