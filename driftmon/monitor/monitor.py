@@ -27,7 +27,7 @@ from driftmon.monitor.rules import Alert, Rule, deadline_ms
 from driftmon.monitor.snapshot import Snapshot, SnapshotError
 from driftmon.monitor.status import Stopwatch, statuses
 from driftmon.monitor.surprisal import Surprisal
-from driftmon.stats.columns import Floats, column_of
+from driftmon.stats.columns import Floats, column_of, named_columns
 from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.divergences import Pair
 from driftmon.stats.running import Running
@@ -118,24 +118,22 @@ class Monitor:
         self._ledger.note(batch, kept, self._now_ms)
         return Receipt(int(kept.sum()), late, rejected)
 
-    def observe_columns(self, columns: Mapping[str, Any], time_ms: int | Sequence[int] | None = None) -> Receipt:
+    def observe_columns(self, columns: Any, time_ms: int | Sequence[int] | None = None) -> Receipt:
         """Count arrays, Arrow or DataFrame columns, one entry a row; columns the schema does not know are ignored."""
-        known = {name: columns[name] for name in self.schema.names if name in columns}
-        kinds = {feature.name: feature.kind for feature in self.schema.features}
-        typed = {name: column_of(kinds[name], values) for name, values in known.items()}
-        rows = len(next(iter(typed.values()))) if typed else 0
+        named = named_columns(columns)
+        return self._observe(named, len(next(iter(named.values()), ())), time_ms)
+
+    def observe(self, event: Mapping[str, object], time_ms: int | None = None) -> Receipt:
+        """Count one event; `running` then has the divergences of the first window, this event included."""
+        return self._observe({name: [event[name]] for name in self.schema.names if name in event}, 1, time_ms)
+
+    def _observe(self, columns: Mapping[str, Any], rows: int, time_ms: int | Sequence[int] | None) -> Receipt:
+        known = [feature for feature in self.schema.features if feature.name in columns]
+        typed = {feature.name: column_of(feature.kind, columns[feature.name]) for feature in known}
         times = None if time_ms is None else np.broadcast_to(np.asarray(time_ms, dtype=np.int64), (rows,))
         if self.event_time or times is None or not rows:
             return self.observe_batch(Batch(rows, typed, times), None if self.event_time else self._now_ms)
         return self.observe_batch(Batch(rows, typed), int(times.max()))
-
-    def observe(self, event: Mapping[str, object], time_ms: int | None = None) -> Receipt:
-        """Count one event; `running` then has the divergences of the first window, this event included."""
-        absent_key = object()
-        values = {name: event.get(name, absent_key) for name in self.schema.names}
-        return self.observe_columns(
-            {name: [value] for name, value in values.items() if value is not absent_key}, time_ms
-        )
 
     def tick(self, now_ms: int) -> Report:
         """Evaluate what is due and report. `now_ms` is the driver's clock; on event time it rules staleness only."""

@@ -30,7 +30,7 @@ from driftmon.monitor.panes import PANES, Ring, Window, finest_pane_ms, span
 from driftmon.monitor.slots import Slots, slots_of
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.stats import dispersion
-from driftmon.stats.columns import Floats, column_of
+from driftmon.stats.columns import Floats, column_of, named_columns
 from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.edges import FeatureSpec, Kind
 from driftmon.stats.schema import Schema
@@ -225,9 +225,9 @@ def reference_of(columns: Any, specs: Sequence[FeatureSpec] | None = None) -> Sn
     >>> reference_of({"x": [1.0, 2.0], "c": ["a", "b"]}).schema.names
     ('x', 'c')
     """
-    names = list(columns.column_names if hasattr(columns, "column_names") else columns)
-    chosen = list(specs) if specs is not None else [FeatureSpec(str(name), _kind(columns[name])) for name in names]
-    typed = {spec.name: column_of(spec.kind, columns[spec.name]) for spec in chosen}
+    named = named_columns(columns)
+    chosen = list(specs) if specs is not None else [FeatureSpec(name, _kind(values)) for name, values in named.items()]
+    typed = {spec.name: column_of(spec.kind, named[spec.name]) for spec in chosen}
     rows = len(next(iter(typed.values()), ()))
     schema = Schema(tuple(spec.fit(typed[spec.name]) for spec in chosen))
     counted, blocks = count_into(schema, Batch(rows, typed))

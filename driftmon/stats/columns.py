@@ -109,6 +109,16 @@ def column_of(kind: str, values: Any) -> Column:
     return _texts(values) if kind == "categorical" else _scalars(values, boolean if kind == "boolean" else number)
 
 
+def named_columns(table: Any) -> dict[str, Any]:
+    """The columns of a mapping, a DataFrame or an Arrow table by name.
+
+    >>> named_columns({"x": [1, 2]})
+    {'x': [1, 2]}
+    """
+    names = table.column_names if hasattr(table, "column_names") else table
+    return {str(name): table[name] for name in names}
+
+
 def _as_array(values: Any) -> NDArray[Any] | None:
     """The numpy array behind a pandas, polars or Arrow column; None for lists and other iterables."""
     to_numpy = getattr(values, "to_numpy", None)

@@ -100,3 +100,12 @@ def test_nothing_live_is_absence_not_zero() -> None:
 def test_every_accepted_record_adds_exactly_one_to_every_feature() -> None:
     report = seen(x=[*HEALTHY["x"][:-3], "oops", None, 1e300])
     assert report.values[0, -2].tolist() == [N, N, N]
+
+
+def test_a_record_without_any_known_field_is_missing_in_all_of_them() -> None:
+    monitor = Monitor(REFERENCE, (Window.everything(),))
+    assert monitor.observe({}).counted == 1
+    assert monitor.observe_columns({"something else": [1, 2]}).counted == 2
+    report = monitor.tick(0)
+    assert [share(report, name, "missing_ratio") for name in "xcb"] == [1.0, 1.0, 1.0]
+    assert report.value(0, 0, "window_observations") == 3

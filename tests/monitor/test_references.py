@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftmon import Batch, reference_of
+from driftmon import Batch, Monitor, reference_of
 from driftmon.monitor.report import Status
 from driftmon.monitor.warmup import SAMPLE_ROWS, WarmUp, joined, part
 from driftmon.stats.columns import ABSENT, column_of
@@ -77,3 +78,16 @@ def test_reference_of_guesses_types_from_values() -> None:
         {"n": [1, 2.5, None], "c": ["a", None, "b"], "b": [True, False, None], "empty": [None, None, None]}
     )
     assert [feature.kind for feature in made.schema.features] == ["numeric", "categorical", "boolean", "numeric"]
+
+
+def test_frames_tables_and_mappings_count_alike() -> None:
+    pandas, pyarrow = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    columns = {"x": [1.0, 2.5, None] * 40, "c": ["a", "b", None] * 40, "b": [True, False, True] * 40}
+    table = pyarrow.table(columns)
+    frame = pandas.DataFrame(columns)
+    made = [reference_of(one) for one in (columns, table, frame)]
+    assert made[0].to_bytes() == made[1].to_bytes() == made[2].to_bytes()
+    monitors = [Monitor(made[0]) for _ in range(3)]
+    for monitor, one in zip(monitors, (columns, table, frame), strict=True):
+        assert monitor.observe_columns(one, time_ms=0).counted == 120
+    assert len({monitor.snapshot().to_bytes() for monitor in monitors}) == 1
