@@ -15,9 +15,8 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check driftmon grafana tests deploy
 	$(BIN)/mypy
 
-# PARTS="delay clearing" prints only these; river's detectors are what the alarms are compared with.
+# PARTS="delay clearing" prints only these.
 simulate: $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group simulate
 	$(BIN)/python -m tests.simulate $(PARTS)
 
 bench: $(VENV)/.dev

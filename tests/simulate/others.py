@@ -6,7 +6,6 @@ Law: each is used as its documentation shows, with its defaults; a window is the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
@@ -55,9 +54,7 @@ PER_LOOK: Final[Mapping[str, Looker]] = {
 
 
 def river_detectors() -> Mapping[str, Callable[[], Any]]:
-    """Detectors of river by name, none where it is not installed."""
-    if find_spec("river") is None:
-        return {}
+    """Detectors of river by name."""
     from river import drift  # noqa: PLC0415 - not a dependency of driftmon, only of this comparison
 
     return {"river ADWIN": drift.ADWIN, "river PageHinkley": drift.PageHinkley, "river KSWIN": seeded(drift.KSWIN)}

@@ -146,7 +146,6 @@ def test_the_first_alert_names_the_feature_and_the_bin() -> None:
 
 
 def test_river_is_blind_to_what_has_no_mean() -> None:
-    pytest.importorskip("river", reason="river is only installed for `make simulate`")
     rng = np.random.default_rng(4)
     values = rng.normal(size=8000)
     values[4000:] = np.where(rng.random(4000) < 0.03, np.nan, values[4000:])
