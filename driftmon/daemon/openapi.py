@@ -102,6 +102,7 @@ def _promote() -> dict[str, Any]:
         _400="The body is not as described.",
         _404="No such stream.",
         _409="The window is empty or unknown, or the reference is no file of this machine.",
+        _413="The body is too large.",
         _415="The body is not application/json.",
         _500="Not replaced; the old reference is in place.",
         _503="The daemon is shutting down; see Retry-After.",

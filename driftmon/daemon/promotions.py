@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from driftmon.daemon.bodies import discard
 from driftmon.daemon.mailbox import Closed
 from driftmon.daemon.present import Present
 from driftmon.daemon.problem import Problem, busy
@@ -94,8 +95,14 @@ async def _asked(request: Request) -> dict[str, str]:
     """The body's keys. It must be JSON by its type: no page of another site can send that to a daemon on loopback."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise Problem(415, 'send application/json: {}, or {"window": ..., "by": ..., "reason": ...}')
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES:
+            await discard(request)
+            raise Problem(413, f"the body is larger than {BODY_BYTES} bytes")
     try:
-        asked = json.loads((await request.body())[: BODY_BYTES + 1])
+        asked = json.loads(body)
     except (ValueError, RecursionError):
         asked = None
     if not isinstance(asked, dict) or not all(key in KEYS and isinstance(asked[key], str) for key in asked):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from itertools import permutations
 from pathlib import Path
 
@@ -58,3 +60,18 @@ def test_the_target_may_be_one_of_the_sources(tmp_path: Path, reference: Path, r
     before = load(reference).counts
     assert run("merge", reference, reference, "-o", reference).exit_code == 0
     assert load(reference).counts.tolist() == (2 * before).tolist()
+
+
+def test_standard_output_a_pipe_and_a_link_stay_what_they_are(tmp_path: Path, reference: Path, run: Run) -> None:
+    """`-o /dev/stdout` as root once made a file of it, for the whole machine."""
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target.json"
+    os.mkfifo(pipe)
+    link.symlink_to(target)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    assert run("merge", reference, "-o", pipe).exit_code == 0
+    reader.join(10)
+    assert run("merge", reference, "-o", link).exit_code == 0
+    assert run("merge", reference, "-o", "-").stdout_bytes == target.read_bytes() == read[0]
+    assert (pipe.is_fifo(), link.is_symlink(), Path("-").exists()) == (True, True, False)

@@ -128,6 +128,7 @@ def test_many_daemons_make_one_file_and_none_of_them_changes(tmp_path: Path) -> 
     [
         (PROMOTE, b"{}", {}, 415, "send application/json"),
         (PROMOTE, b"{}", {"content-type": "text/plain"}, 415, "send application/json"),
+        (PROMOTE, b" " * 5000, {"content-type": "application/json"}, 413, "larger than 4096 bytes"),
         (PROMOTE, b"[]", {"content-type": "application/json"}, 400, "send a JSON object"),
         (PROMOTE, b'{"windw": "x"}', {"content-type": "application/json"}, 400, "window, by, reason"),
         (PROMOTE, b'{"window": "x"}', {"content-type": "application/json"}, 409, "there is no window x"),

@@ -14,6 +14,7 @@ import pytest
 from driftmon.monitor.history import History
 from driftmon.monitor.monitor import Monitor
 from driftmon.monitor.panes import Window
+from driftmon.monitor.quantities import index_of
 from driftmon.monitor.references import reference_of
 from driftmon.monitor.report import Report, Status
 from driftmon.monitor.rules import Calibrated, Rule
@@ -28,6 +29,7 @@ from driftmon.stats.divergences import kl_qp
 from driftmon.stats.edges import FeatureSpec
 
 HOUR_MS = 3_600_000
+KL = index_of("kl_divergence_debiased")
 VOID = {"meta", "link", "input", "wbr", "br", "img"}
 
 
@@ -145,6 +147,13 @@ def test_a_reference_that_is_too_small_is_said_to_be() -> None:
     assert first.startswith("The reference has 150 observations, too few to tell 0.02 nats from its own error")
 
 
+def test_a_weak_reference_is_said_to_be_the_reason() -> None:
+    report = a_watched_feature(3000)
+    weak = list(sentences(replace(report, statuses={"x": Status.WEAK_REFERENCE}), 0, 0))
+    assert "too few for a verdict by evidence" in weak[0]
+    assert weak[1:] == list(sentences(report, 0, 0))
+
+
 def test_evidence_is_shown_where_it_is_weighed() -> None:
     draw = np.random.default_rng(2)
     reference = reference_of({"x": draw.normal(size=20_000)}, [FeatureSpec("x", "numeric", bins=8)])
@@ -161,6 +170,25 @@ def test_evidence_is_shown_where_it_is_weighed() -> None:
     assert "a false alarm this strong happens at most once in" in page
     assert '<a href="./features/s/x">x</a> of s' in page
     assert "Nobody: the configuration has no sinks." in page
+
+
+def test_a_drift_younger_than_its_window_is_not_called_noise() -> None:
+    """The alert fires, and the hour as a whole still looks like the reference; a weak reference cannot judge."""
+    draw = np.random.default_rng(2)
+    reference = reference_of({"x": draw.normal(size=20_000)}, [FeatureSpec("x", "numeric", bins=8)])
+    rule = Rule("Sure", "kl_divergence_debiased", 0.02, calibrated=Calibrated(0.02, 30 * 24 * HOUR_MS), per="stream")
+    monitor = Monitor(reference, (Window.sliding("fast", HOUR_MS),), (rule,), stream="s")
+    for minute in range(25):
+        shift = 0.8 if minute > 22 else 0.0
+        monitor.observe_columns({"x": draw.normal(size=300) + shift}, HOUR_MS + minute * 60_000)
+        report = monitor.tick(HOUR_MS + minute * 60_000 + 59_000)
+    assert len(report.alerts) == 1
+    quiet = replace(report, values=np.where(np.arange(report.values.shape[1])[:, None] == KL, 0.0, report.values))
+    page = page_of(quiet, "x")
+    assert "in window fast is no more than noise" in page
+    assert "The alert below is about the records since" in page
+    weak = view({"s": replace(report, statuses={"x": Status.WEAK_REFERENCE})})
+    assert '<h1 class="hot">1 alert fires; 1 of 1 feature cannot be judged</h1>' in weak
 
 
 def test_an_alert_s_runbook_is_a_link_only_to_the_web(drifted: Report) -> None:

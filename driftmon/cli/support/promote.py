@@ -24,7 +24,7 @@ DAEMON: Final = "http://127.0.0.1:10518"
 @click.command()
 @click.option("--url", metavar="URL", help=f"The daemon whose live window becomes its reference [default: {DAEMON}].")
 @click.option("--from", "sources", metavar="URL", multiple=True, help="Daemons to add the live windows of; with -o.")
-@click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="The reference to write.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="The reference to write; - is standard output.")
 @STREAM
 @click.option("--window", metavar="NAME", help="Which window; the longest by default.")
 @click.option("--by", metavar="WHO", help="For the audit line; by default the user's name.")
@@ -67,9 +67,10 @@ def _into_file(sources: tuple[str, ...], output: Path, stream: str | None, windo
     chosen = stream or _only_stream(sources[0])
     of_stream = f"/api/v1/streams/{quote(chosen, safe='')}/snapshot"
     snapshots = [Snapshot.from_bytes(_ask(url.rstrip("/") + of_stream)) for url in sources]
-    new = promoted(snapshots, window, f"stream {chosen}, {len(sources)} daemon{'s' if len(sources) > 1 else ''}")
+    daemons = f"{len(sources)} daemon{'s' if len(sources) > 1 else ''}"
+    new = promoted(snapshots, window, f"stream {chosen}, {daemons}")
     write(new, output)
-    click.echo(f"wrote {output}: {new.provenance['records']} records of {len(sources)} daemons", err=True)
+    click.echo(f"wrote {output}: {new.provenance['records']} records of {daemons}", err=True)
 
 
 def _only_stream(url: str) -> str:

@@ -23,7 +23,7 @@ CONFIG = click.option(
 )
 STREAM = click.option("--stream", metavar="NAME", help="Which stream of the configuration, where there are several.")
 OUTPUT = click.option(
-    "-o", "--output", metavar="FILE", required=True, type=click.Path(path_type=Path), help="The snapshot to write."
+    "-o", "--output", metavar="FILE", required=True, type=click.Path(path_type=Path), help="The snapshot to write; - is standard output."
 )
 
 
@@ -48,6 +48,12 @@ def write(snapshot: Snapshot, path: Path) -> None:
 
 
 def write_bytes(data: bytes, path: Path) -> None:
+    """A file is replaced; what is none, a pipe or /dev/stdout, is written to: replacing it would destroy it."""
+    if str(path) == "-" or (path.exists() and not path.is_file()):
+        with click.open_file(str(path), "wb") as file:
+            file.write(data)
+        return
+    path = path.resolve()  # a link stays one
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from driftmon.monitor.report import Report
+from driftmon.monitor.report import Report, Status
 from driftmon.render.pages.marks import DEFAULT_THRESHOLD
 from driftmon.render.pages.ranking import threshold_of
 from driftmon.render.pages.words import count
@@ -25,6 +25,11 @@ def sentences(report: Report, window: int, feature: int) -> Iterator[str]:
     bins = np.array([float(report.schema.sizes[feature])])
     reference = float(report.pairs[window].reference_total[feature])
     needed = float(live_needed(bins, effect, np.array([phi]), np.array([reference]))[0])
+    if report.statuses[name] is Status.WEAK_REFERENCE and math.isfinite(needed):
+        yield (
+            f"The reference has {count(reference)} observations, too few for a verdict by evidence; "
+            "driftmon check-config says how many it takes"
+        )
     worth = f"{phi:.3g} dependent observations count as one" if phi >= 1.2 else ""
     if math.isinf(needed):
         wanted = float(reference_needed(bins, effect, np.array([phi]))[0])

@@ -109,10 +109,19 @@ def _lead(report: Report, at: int, index: int) -> str:
     threshold = threshold_of(report, report.schema.names[index], report.windows[at].name)
     limit = "" if threshold is None else f" The threshold is <b>{threshold:g}</b>."
     if value <= floor:
-        said = "What differs between live data and reference is no more than noise"
+        said = f"What differs between live data and reference in window {window} is no more than noise"
     else:
         said = f"Live data differs from the reference by <b>{nats(value)} nats</b>"
-    return f'<p class="lead">{said}: noise alone stays below <b>{nats(floor)}</b> in 99 of 100 looks.{limit}</p>'
+    recent = "" if value > floor else _since(report, report.schema.names[index])
+    return (
+        f'<p class="lead">{said}: noise alone stays below <b>{nats(floor)}</b> in 99 of 100 looks.{limit}{recent}</p>'
+    )
+
+
+def _since(report: Report, name: str) -> str:
+    """A window also holds what came before the drift; an alert by evidence is about what came after."""
+    began = [alert.drift_since_ms for alert in of_feature(report, name) if alert.drift_since_ms is not None]
+    return f" The alert below is about the records since {moment(min(began))} alone." if began else ""
 
 
 def _tiles(view: FeatureView, at: int, index: int) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 from driftmon.monitor.history import History
 from driftmon.monitor.report import Report, Status
+from driftmon.render.pages.alerts import firing
 from driftmon.render.pages.marks import badge, css_of, gauge, glyph, mini, spark
 from driftmon.render.pages.ranking import PAGE, SORTS, Query, Row, chosen, rows_of, tally, threshold_of
 from driftmon.render.pages.words import STATUS_WORDS, ago, count, feature_path, moment, name, nats, plural, text
@@ -55,7 +56,7 @@ def overview(view: Overview) -> str:
     here = shown[(page - 1) * PAGE : page * PAGE]
     return "\n".join(
         (
-            f'<div data-live="headline" role="status">{_headline(rows)}</div>',
+            f'<div data-live="headline" role="status">{_headline(rows, firing(view.reports))}</div>',
             f'<div data-live="states">{_states(view, rows)}</div>',
             _form(view),
             f'<div data-live="features">{_table(view, here, len(shown))}{_pager(view, page, pages)}</div>',
@@ -64,12 +65,17 @@ def overview(view: Overview) -> str:
     )
 
 
-def _headline(rows: Sequence[Row]) -> str:
+def _headline(rows: Sequence[Row], alerts: int) -> str:
+    """Never calm while an alert fires: a feature whose reference is weak may be what it is about."""
     counts = tally(rows)
     drifting = counts.get(Status.DRIFT, 0)
-    verb = "drifts" if drifting == 1 else "drift"
-    headline = f"{drifting:,} of {plural(len(rows), 'feature')} {verb}" if drifting else _calm(counts, len(rows))
-    return f'<h1 class="{"hot" if drifting else "calm"}">{headline}</h1>'
+    if drifting:
+        headline = f"{drifting:,} of {plural(len(rows), 'feature')} {'drifts' if drifting == 1 else 'drift'}"
+    elif alerts:
+        headline = f"{plural(alerts, 'alert')} {'fires' if alerts == 1 else 'fire'}{_unjudged(counts, len(rows))}"
+    else:
+        headline = _calm(counts, len(rows))
+    return f'<h1 class="{"hot" if drifting or alerts else "calm"}">{headline}</h1>'
 
 
 def _states(view: Overview, rows: Sequence[Row]) -> str:
@@ -84,10 +90,13 @@ def _states(view: Overview, rows: Sequence[Row]) -> str:
 def _calm(counts: Mapping[Status, int], features: int) -> str:
     if not features:
         return "No feature has been seen yet"
-    if counts.get(Status.OK, 0) + counts.get(Status.SIGNIFICANT, 0) == features:
-        return f"None of {plural(features, 'feature')} drifts"
-    unknown = features - counts.get(Status.OK, 0) - counts.get(Status.SIGNIFICANT, 0)
-    return f"Nothing drifts; {unknown:,} of {plural(features, 'feature')} cannot be judged"
+    unjudged = _unjudged(counts, features)
+    return f"Nothing drifts{unjudged}" if unjudged else f"None of {plural(features, 'feature')} drifts"
+
+
+def _unjudged(counts: Mapping[Status, int], features: int) -> str:
+    unknown = features - sum(counts.get(status, 0) for status in (Status.DRIFT, Status.OK, Status.SIGNIFICANT))
+    return f"; {unknown:,} of {plural(features, 'feature')} cannot be judged" if unknown else ""
 
 
 def _chip(view: Overview, status: str, label: str, style: str) -> str:
