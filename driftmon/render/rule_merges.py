@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from driftmon.render.rule_text import Group, Recording
-from driftmon.stats.noise import poisson_moments
+from driftmon.stats.poisson import poisson_moments
 
 FLEET: Final = "cluster, namespace, job"
 STREAM: Final = f"{FLEET}, stream"

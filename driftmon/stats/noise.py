@@ -8,19 +8,15 @@ are taken as independent Poisson variables, corrected for their known sum (READM
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 import numpy as np
-from scipy.special import gammaincinv, gammaln, kl_div, rel_entr
+from scipy.special import gammaincinv, rel_entr
 
 from driftmon.stats.columns import Floats
 from driftmon.stats.divergences import Pair
+from driftmon.stats.poisson import poisson_moments, two_sample_moments
 
-SPARSEST: Final = 1e-6  # expected counts below it: at most one observation per bin matters
-FULLEST: Final = 200.0  # above it the moments approach their limits as 1/l
-GRID: Final = 1024  # points of the table, even in ln l: linear interpolation errs by 5e-5 of the value
-LIMITS: Final = np.array([[1.0], [2.0], [0.0]])  # of m, v and s in a well filled bin: chi-square with one degree
 LEAST_OBSERVATIONS: Final = 0.5  # one live against one reference observation; with less there is no noise to speak of
 
 
@@ -31,43 +27,6 @@ class Noise:
     mean_nats: Floats
     floor_nats: Floats
     variance: Floats
-
-
-@cache
-def _table() -> Floats:
-    """float64[3, GRID]: m, v and s by summing over the Poisson distribution itself."""
-    expected = np.geomspace(SPARSEST, FULLEST, GRID)[:, None]
-    count = np.arange(FULLEST + 14 * FULLEST**0.5)  # fourteen standard deviations: nothing is left above
-    chance = np.exp(count * np.log(expected) - expected - gammaln(count + 1))
-    share = 2 * kl_div(count, expected)
-    mean = (chance * share).sum(axis=1)
-    variance = (chance * (share - mean[:, None]) ** 2).sum(axis=1)
-    covariance = (chance * share * (count - expected)).sum(axis=1)
-    return np.stack((mean, variance, covariance))
-
-
-def poisson_moments(expected: Floats) -> tuple[Floats, Floats, Floats]:
-    """(m, v, s) of a bin with `expected` = l observations: of h = 2 (c ln(c/l) - c + l) with c ~ Poisson(l),
-    the mean, the variance, and the covariance with c. h is the bin's share of G = 2 N KL(q̂||p).
-
-    >>> [round(moment.item(), 3) for moment in poisson_moments(np.array(1000.0))]
-    [1.0, 2.001, -0.0]
-    >>> [round(moment.item(), 3) for moment in poisson_moments(np.array(1.0))]
-    [1.147, 1.365, 0.095]
-    """
-    table = _table()
-    place = np.log(np.clip(expected, SPARSEST, FULLEST) / SPARSEST) * ((GRID - 1) / np.log(FULLEST / SPARSEST))
-    below = np.clip(place.astype(np.int64), 0, GRID - 2)
-    ratio = place - below
-    limits = LIMITS.reshape(3, *[1] * expected.ndim)
-    found = table[:, below] * (1 - ratio) + table[:, below + 1] * ratio
-    found = limits + (found - limits) * np.minimum(1.0, FULLEST / np.maximum(expected, FULLEST))
-    sparse = expected < SPARSEST
-    if sparse.any():  # c is 0, or 1 with probability l
-        log = np.log(np.maximum(expected, 1e-300))
-        few = np.stack((-2 * expected * log, 4 * expected * (1 + log) ** 2, -2 * expected * (1 + log)))
-        found = np.where(sparse, few, found)
-    return found[0], found[1], found[2]
 
 
 def harmonic(live: Floats, reference: Floats, phi: float | Floats = 1.0) -> Floats:
@@ -98,18 +57,30 @@ def noise(pair: Pair, level: float = 0.99, phi: float | Floats = 1.0, kish: floa
         mu  = Σ m(N_h p) - 1                 var = (Σ v(N_h p) - (Σ s(N_h p))² / N_h) mu / (mu + 1)
         mean_nats = mu / 2 N_h               floor_nats = gamma quantile(mu²/var, var/mu) / 2 N_h
 
+    or, where that is more, the same of two samples (poisson.py). The first is too low by some 2 % of looks where
+    the reference has a few observations a bin, the second where it has none in many; neither where the other is.
     `kish` is how many observations one of a decayed window stands for, (Σ w)² / (Σ w²) / N; 1 without decay.
     """
-    effective = harmonic(pair.live_total * kish, pair.reference_total, phi)
+    live, reference = pair.live_total * kish / phi, pair.reference_total / phi
+    effective = harmonic(live, reference)
     known = effective >= LEAST_OBSERVATIONS
-    effective = np.where(known, effective, 1.0)
+    effective, live, reference = (np.where(known, size, 1.0) for size in (effective, live, reference))
     expected = np.repeat(effective, pair.schema.sizes) * pair.p
-    m, v, s = map(pair.schema.totals, poisson_moments(expected))
-    mu = m - 1
-    variance = (v - s**2 / effective) * mu / (mu + 1)
-    quantile = gammaincinv(mu**2 / variance, level) * variance / mu
-    unit = np.where(known, 2 * effective, np.nan)
-    return Noise(mu / unit, quantile / unit, variance / unit**2)
+    m, v, s = (np.add.reduceat(moment, pair.schema.starts) for moment in poisson_moments(expected))
+    one = _gamma(m - 1, v - s**2 / effective, np.ones(len(m)), level, effective)
+    m, v = two_sample_moments(pair, live, reference)
+    freedom = 1 + live / reference
+    two = _gamma(m - freedom, v, freedom, level, live)
+    found = (np.where(known, np.fmax(a, b), np.nan) for a, b in zip(one, two, strict=True))
+    return Noise(*found)
+
+
+def _gamma(mu: Floats, variance: Floats, freedom: Floats, level: float, size: Floats) -> tuple[Floats, Floats, Floats]:
+    """Mean, quantile and variance in nats of a gamma with these moments of 2 `size` KL."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        variance = variance * mu / (mu + freedom)
+        quantile = gammaincinv(mu**2 / variance, level) * variance / mu
+    return mu / (2 * size), quantile / (2 * size), variance / (2 * size) ** 2
 
 
 def debiased(pair: Pair, expected: Noise) -> Floats:

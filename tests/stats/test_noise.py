@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from driftmon.stats.binnings import numeric
 from driftmon.stats.columns import Floats
 from driftmon.stats.divergences import Pair
-from driftmon.stats.noise import debiased, harmonic, noise, poisson_moments, raw_kl
+from driftmon.stats.noise import debiased, harmonic, noise, raw_kl
+from driftmon.stats.poisson import poisson_moments
 from driftmon.stats.schema import Feature, Schema
 from tests.stats.pairs import exactly, pairs, value
 
