@@ -11,6 +11,7 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,7 @@ from driftmon.cli.support.counting import reference
 from driftmon.cli.support.faults import Fault, told
 from driftmon.cli.support.inference import Finding, findings
 from driftmon.cli.support.inputs import input_of
-from driftmon.cli.support.raw import Record, sample
+from driftmon.cli.support.raw import DAMAGED, Record, sample
 from driftmon.cli.support.records import Refusals
 from driftmon.cli.support.snapshots import write, write_bytes
 from driftmon.cli.support.starter import KINDS, Starter
@@ -54,7 +55,7 @@ def command(
         source = input_of(data)
         name = stream or stream_name(source.name)
         records, nested = sample(source)
-        found = distinctly_named([_watchable(finding) for finding in findings(records)], nested)
+        found = distinctly_named(_readable([_watchable(finding) for finding in findings(records)], nested), nested)
         if not any(finding.what in KINDS for finding in found):
             raise Fault(f"{data}: {_nothing(found)}")
         text = Starter(name, data, len(records), found, nested, webhook, alertmanager).text().encode()
@@ -89,11 +90,33 @@ def distinctly_named(found: Sequence[Finding], nested: frozenset[str]) -> list[F
     return kept
 
 
+def _readable(found: Sequence[Finding], nested: frozenset[str]) -> list[Finding]:
+    """A key that holds a value here and a map there is read as a value; what is inside the map is left out."""
+    values = {finding.field for finding in found if finding.what in KINDS}
+    kept = []
+    for finding in found:
+        steps = finding.field.split(".") if finding.field in nested else []
+        outer = next((path for path in accumulate(steps[:-1], "{}.{}".format) if path in values), None)
+        why = f"{outer} is not a map in all records"
+        kept.append(finding if outer is None else replace(finding, what="left out", why=why))
+    return kept
+
+
 def _watchable(finding: Finding) -> Finding:
     """A name must be fit for a label."""
     name = finding.field
-    if name and name.isprintable() and len(name.encode()) <= NAME_BYTES and not set(name) & set('"\\'):
+    if (
+        name
+        and DAMAGED not in name
+        and name.isprintable()
+        and len(name.encode()) <= NAME_BYTES
+        and not set(name) & set('"\\')
+    ):
         return finding
+    if DAMAGED in name:
+        return replace(finding, what="left out", why="its name is not UTF-8: save the file as UTF-8")
+    if "\\." in name:
+        return replace(finding, what="left out", why="a key on the way to it has a dot, which a path cannot say")
     return replace(finding, what="left out", why="its name is empty, too long, not printable, or holds a quote")
 
 

@@ -15,7 +15,7 @@ from driftmon.cli.support.counting import layout_of
 from driftmon.cli.support.faults import Fault, told
 from driftmon.cli.support.inputs import opened
 from driftmon.cli.support.records import Refusals
-from driftmon.cli.support.replay_engine import Replay, stream_for
+from driftmon.cli.support.replay_engine import Replay, Watermark, stream_for
 from driftmon.cli.support.replay_injection import GRAMMAR, Injection, checked, injected, parsed
 from driftmon.cli.support.replay_page import Pages
 from driftmon.cli.support.replay_reading import Recorded
@@ -116,7 +116,8 @@ class Running:
     def look_first(self) -> None:
         """A pass over the data for what shifts and pages need to know beforehand."""
         kinds = {spec.name: spec.kind for spec in self.settings.features}
-        self._survey = survey((batch for _, batch in self.recorded.batches("looking")), kinds)
+        batches = (batch for _, batch in self.recorded.batches("looking"))
+        self._survey = survey(batches, kinds, Watermark.of(self.settings))
         if self._survey.span_ms is not None:
             checked(self.asked, self._survey.facts, self._survey.span_ms)
 

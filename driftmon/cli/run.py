@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from driftmon.daemon.app import App
 
 USAGE: Final = 2
+SAME_STOP_S: Final = (
+    1.0  # timeout(1), or Ctrl-C under a wrapper, signals the process and its group: one wish, told twice
+)
 
 
 @click.command("run")
@@ -86,13 +89,16 @@ def command(
 
 
 async def _run(app: App) -> None:
-    """With signals: the first SIGTERM or SIGINT drains, a second one ends at once."""
+    """With signals: the first SIGTERM or SIGINT drains, one that comes later than SAME_STOP_S ends at once."""
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[str]] = set()
 
-    def stop() -> None:
+    def let_go() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+    def stop() -> None:
+        loop.call_later(SAME_STOP_S, let_go)
         app.stop()
 
     def reload() -> None:

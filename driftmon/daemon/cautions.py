@@ -76,6 +76,7 @@ def _streams(config: Config, references: Mapping[str, Snapshot]) -> Iterator[Fau
         for key, fault, cure in doubts(stream, references.get(name), calibrated):
             yield _caution(config, (*at, "reference", key), fault, cure)
         if name in references:
+            yield from _other_bins(config, stream, references[name])
             yield from _hollow_features(config, stream, references[name])
             unknown = unmeasured(references[name])
             if unknown is not None and calibrated:
@@ -100,6 +101,22 @@ def _hollow_features(config: Config, stream: StreamSettings, reference: Snapshot
             what = f"none of its {total:.0f} records held a value" if total else "nothing was counted"
             cure = f"is {feature.field or feature.name} its field? Correct it, or leave the feature out"
             yield _caution(config, path, f"the reference says nothing of it, {what}", cure)
+
+
+def _other_bins(config: Config, stream: StreamSettings, reference: Snapshot) -> Iterator[Fault]:
+    """Features of which fewer bins are asked than the reference has: its bins hold, the number here changes nothing.
+
+    Fewer than asked for is no fault: few values make few bins.
+    """
+    chosen = {feature.name: feature.binning.regular for feature in reference.schema.features}
+    for spec in stream.features:
+        given = spec.edges is not None or spec.categories is not None or spec.kind == "boolean"
+        key, asked = ("top", spec.top) if spec.kind == "categorical" else ("bins", spec.bins)
+        if given or chosen.get(spec.name, 0) <= asked:
+            continue
+        path: KeyPath = ("streams", stream.name, "features", spec.name, key)
+        fault = f"{asked} bins are asked for, but the reference was counted with {chosen[spec.name]}, and these hold"
+        yield _caution(config, path, fault, "build the reference again")
 
 
 def _rules(config: Config, references: Mapping[str, Snapshot]) -> Iterator[Fault]:
@@ -186,10 +203,14 @@ def _whole(config: Config, references: Mapping[str, Snapshot]) -> Iterator[Fault
 
 
 def _told_twice(config: Config) -> Iterator[Fault]:
-    """Rules that pods push one by one, while Prometheus alerts on the same for all pods together."""
+    """Rules that pods push one by one, while Prometheus alerts on the same for all pods together.
+
+    The pack has evidence under a name of its own, whatever the rule's.
+    """
     of_fleet = rule_alerts.names(Plan())
-    both = sorted({rule.name for rule in config.rules if rule.name in of_fleet})
+    both = sorted({rule.name for rule in config.rules if rule.name in of_fleet or rule.calibrated is not None})
+    renamed = "" if any(rule.calibrated is not None for rule in config.rules) else ", or name the rules otherwise"
     pushing = next((at for at, sink in enumerate(config.sinks) if sink.type == "alertmanager"), None)
     if both and pushing is not None:
         fault = f"each pod pushes {' and '.join(both)}; Prometheus with deploy/rules alerts on the same for all pods"
-        yield _caution(config, ("sinks", pushing), fault, "leave one of the two out, or name the rules otherwise")
+        yield _caution(config, ("sinks", pushing), fault, f"leave one of the two out{renamed}")

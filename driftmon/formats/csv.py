@@ -71,8 +71,7 @@ class Decoder:
 
     def _begin(self, first: str) -> None:
         """Learn separator and header from the first line there ever is."""
-        self._separator = max(SEPARATORS, key=lambda separator: len(_cut(first, separator)))
-        self._header = [name.strip() for name in _cut(first, self._separator)]
+        self._separator, self._header = head(first)
         for place, name in enumerate(self._header):
             self._places.setdefault(name, place)
 
@@ -100,6 +99,16 @@ class Decoder:
             for reading in self._layout.features
             if _name(reading) in self._places
         }
+
+
+def head(line: str) -> tuple[str, Cells]:
+    """The separator and the names of a header line; of two equal names the first column counts.
+
+    >>> head('"a,b"; c ')
+    (';', ['a,b', 'c'])
+    """
+    separator = max(SEPARATORS, key=lambda separator: len(_cut(line, separator)))
+    return separator, [name.strip() for name in _cut(line, separator)]
 
 
 def _cut(line: str, separator: str) -> Cells:

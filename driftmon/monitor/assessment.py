@@ -151,6 +151,7 @@ class Assessment:
             after = replace(
                 after,
                 features=tuple(alert.feature for alert in strongest),
+                more_features=len(firing) - len(strongest),
                 drift_since_ms=min(began, default=None),
                 **{name: getattr(first, name) for name in TOLD_OF_THE_STRONGEST},
             )

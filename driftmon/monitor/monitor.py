@@ -307,7 +307,7 @@ class Monitor:
     def _surprisal_nats(self) -> Floats:
         """float64[F]: the sum of -ln p(x); each x under the reference of its time, where that moves."""
         if isinstance(self._yields, Fixed):
-            return self.schema.totals(-self._ledger.lifetime * self._pairs[0].log_p)
+            return self.schema.totals(self._ledger.lifetime * -self._pairs[0].log_p)
         return self._surprisal.up_to(self._ledger.lifetime, self._pairs[0].log_p)
 
     def _reference_needed(self) -> Floats:

@@ -66,6 +66,7 @@ def alert_dict(alert: Alert) -> dict[str, Any]:
         "severity": alert.rule.severity,
         "stream": alert.stream,
         **about,
+        **({"more_features": alert.more_features} if alert.more_features else {}),
         "window": alert.window,
         "since_ms": alert.since_ms,
         "threshold": alert.rule.above,

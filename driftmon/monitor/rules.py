@@ -136,6 +136,7 @@ class Alert:
     once_in_ms: float = math.nan  # evidence so strong arises without drift at most once in so long
     drift_since_ms: int | None = None  # when the drift began, by the evidence
     features: tuple[str, ...] = ()  # the strongest, where the rule makes one alert per stream
+    more_features: int = 0  # besides these
     notify_from_ms: int = 0
 
     @property

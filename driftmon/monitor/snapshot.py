@@ -81,6 +81,10 @@ class Snapshot:
             names = sorted({window.name for window in set(self.rings) ^ set(other.rings)})
             raise SnapshotError(f"snapshots of different windows do not add: {', '.join(names)}; use one configuration")
         slots_by, slots = self._merged_slots(other)
+        try:
+            measured = dispersion.merged(self.dispersion, other.dispersion)
+        except (KeyError, TypeError, ValueError) as fault:
+            raise SnapshotError(f"the dispersion is garbled ({fault!r}); build the reference again") from fault
         marks = [mark for mark in (self.watermark_ms, other.watermark_ms) if mark is not None]
         return Snapshot(
             self.schema,
@@ -94,6 +98,7 @@ class Snapshot:
             {key: self.invalid.get(key, 0) + other.invalid.get(key, 0) for key in {**self.invalid, **other.invalid}},
             _merged_provenance(self.provenance, other.provenance),
             {key: self.sums.get(key, 0) + other.sums.get(key, 0) for key in {**self.sums, **other.sums}},
+            measured,
             first_ms=min((at for at in (self.first_ms, other.first_ms) if at is not None), default=None),
             slots_by=slots_by,
             slots=slots,

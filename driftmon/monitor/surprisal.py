@@ -21,6 +21,6 @@ class Surprisal:
 
     def up_to(self, lifetime: Counts, log_p: Floats) -> Floats:
         """float64[features] nats: with the rows since the last time, int64[width] in all, under this P."""
-        self._nats = self._nats + self._schema.totals(-(lifetime - self._counted) * log_p)
+        self._nats = self._nats + self._schema.totals((lifetime - self._counted) * -log_p)
         self._counted = lifetime.copy()
         return self._nats

@@ -13,7 +13,7 @@ from typing import Final
 
 from driftmon.monitor.quantities import RATIOS
 from driftmon.monitor.rules import Alert, State
-from driftmon.render.replay_words import once_in
+from driftmon.render.replay_words import named, once_in
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -27,7 +27,7 @@ def annotations_of(alert: Alert) -> dict[str, str]:
         **_numbers(alert),
         "evidence": _evidence(alert),
         "since": iso(since_ms(alert)),
-        "features": ", ".join(alert.features),
+        "features": named(alert, alert.features),
         "top_bins": top,
     }
     return {**{name: text for name, text in found.items() if text}, **alert.rule.annotations}
@@ -67,12 +67,12 @@ def _evidence(alert: Alert) -> str:
 
 
 def _summary(alert: Alert) -> str:
-    rule, named = alert.rule, ", ".join(alert.features)
+    rule, features = alert.rule, named(alert, alert.features)
     if rule.calibrated is not None:
         drifted = "drifts no longer" if _over(alert) else "has drifted"
-        return f"{alert.stream} {drifted}: {named}." if named else f"{alert.feature} of {alert.stream} {drifted}."
+        return f"{alert.stream} {drifted}: {features}." if features else f"{alert.feature} of {alert.stream} {drifted}."
     above = f"{rule.metric} is {'no longer ' if _over(alert) else ''}above {rule.above:g}"
-    return f"{alert.stream}: {above} in {named}." if named else f"{alert.feature} of {alert.stream}: {above}."
+    return f"{alert.stream}: {above} in {features}." if features else f"{alert.feature} of {alert.stream}: {above}."
 
 
 def _sentences(alert: Alert) -> Iterator[str]:
@@ -121,4 +121,4 @@ def _about_evidence(alert: Alert) -> Iterator[str]:
 
 def _strongest(alert: Alert) -> tuple[str, str]:
     """The feature the numbers are about, and those after it."""
-    return (alert.features[0], ", ".join(alert.features[1:])) if alert.features else (alert.feature, "")
+    return (alert.features[0], named(alert, alert.features[1:])) if alert.features else (alert.feature, "")

@@ -6,7 +6,7 @@ Law: an episode is told as it stood at the moment it fired, so how often one loo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -74,9 +74,14 @@ def sentence(episode: Episode) -> str:
     until = (
         "still firing at the end" if end_ms is None else f"to {minute(end_ms)} ({lasting(end_ms - episode.start_ms)})"
     )
-    where = clean(alert.feature) if alert.feature else ", ".join(map(clean, alert.features))
+    where = clean(alert.feature) if alert.feature else named(alert, list(map(clean, alert.features)))
     head = f"{minute(episode.start_ms)} {until}  {clean(alert.rule.name)}  {where} ({clean(alert.window)}): "
     return head + "; ".join([*reasons(alert), *([", ".join(bins)] if (bins := causes(alert)) else [])])
+
+
+def named(alert: Alert, features: Sequence[str]) -> str:
+    """Features in words; an alert names the strongest only, and says how many more there are."""
+    return ", ".join(features) + (f" and {alert.more_features:,} more" if alert.more_features else "")
 
 
 def reasons(alert: Alert) -> Iterator[str]:

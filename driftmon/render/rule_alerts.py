@@ -85,10 +85,12 @@ def _pod_drift(budgets: tuple[Budget, ...]) -> Alerting:
         "A feature has drifted in single pods, not in the job as a whole.",
         "{{ $value }} pods see feature {{ $labels.feature }} of " + WHERE + " away from its reference, with evidence "
         "that holds for all pods and features together; the mean over the pods is still like the reference.",
+        pending_for_ms=2 * MINUTE_MS,
         keep_firing_for_ms=10 * MINUTE_MS,
         labels=WARNING,
         why="A shift in one pod is diluted in the mean: its effect by its traffic, its evidence by 1 / pods.\n"
-        "R / A >= features x pods in one pod is within the very same budget.",
+        "R / A >= features x pods in one pod is within the very same budget. A drift of the whole job may be here an\n"
+        "evaluation earlier than in the mean, which is recorded: so it waits.",
     )
 
 

@@ -152,6 +152,34 @@ def as_dict(schema: Schema, found: Dispersion, by: str) -> dict[str, Any]:
     return {"by": by, "bins": found.bins.tolist(), "scales": scales}
 
 
+def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Of two references that are added: the larger phi at each scale that both know; nothing where one knows none.
+
+    Their blocks are gone, so the blocks of both together cannot be measured any more; the larger phi errs on the
+    side of fewer alarms.
+
+    >>> a, b = ({"x": {"observations": 9.0, "blocks": 20, "average": phi, "phi": [phi, 2.0]}} for phi in (1.0, 3.0))
+    >>> both = merged({"by": "rows", "bins": [2], "scales": [a]}, {"by": "rows", "bins": [2], "scales": [b]})
+    >>> both["scales"][0]["x"]["average"], both["scales"][0]["x"]["phi"]
+    (3.0, [3.0, 2.0])
+    """
+    if not one or not other or one["by"] != other["by"]:
+        return {}
+    pairs = zip(one["scales"], other["scales"], strict=False)
+    scales = [{name: _larger(here[name], there[name]) for name in here} for here, there in pairs]
+    bins = [max(both) for both in zip(one["bins"], other["bins"], strict=True)]
+    return {"by": one["by"], "bins": bins, "scales": scales}
+
+
+def _larger(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "observations": min(one["observations"], other["observations"]),
+        "blocks": min(one["blocks"], other["blocks"]),
+        "average": max(one["average"], other["average"]),
+        "phi": [max(both) for both in zip(one["phi"], other["phi"], strict=True)],
+    }
+
+
 def from_dict(schema: Schema, tree: Mapping[str, Any]) -> Dispersion | None:
     """The inverse; None where a snapshot keeps none. ValueError where it does not fit the schema."""
     if not tree:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from driftmon.cli.init import stream_name
@@ -140,6 +142,59 @@ def test_ugly_names_are_quoted_or_left_out(tmp_path: Path, run: Run) -> None:
     names = ["no", "a: b", "$price", "ümläut 😀", "user.age", "meta_coupon", "meta_deep_er"]
     assert list(reference.schema.names) == names
     assert missing.tolist() == [0] * len(names)  # every feature found its field
+
+
+def test_a_path_that_cannot_be_written_is_left_out(tmp_path: Path, run: Run) -> None:
+    """`field: nest.p.q` means nest, p, q: nothing leads to the key "p.q" in "nest", nor through a key "u.v"."""
+    rows = [{"x": n / 7, "nest": {"p.q": n / 3, "r": n / 3}, "u.v": {"w": n / 3}} for n in range(50)]
+    done = run("init", write_ndjson(tmp_path / "d.ndjson", rows), "-o", tmp_path)
+    assert done.exit_code == 0, done.stderr
+    assert load(tmp_path / "d.reference.json").schema.names == ("x", "nest_r")
+    assert len(re.findall(r"left out +a key on the way to it has a dot", done.stderr)) == 2
+    assert run("check-config", "--strict", tmp_path / "driftmon.yaml").exit_code == 2  # so few records
+    assert "says nothing of it" not in run("check-config", tmp_path / "driftmon.yaml").stderr
+
+
+def test_a_key_that_is_a_value_here_and_a_map_there_is_a_value(tmp_path: Path, run: Run) -> None:
+    rows: list[dict[str, object]] = [{"x": n / 7, "a": n / 3 if n % 2 else {"b": {"c": n / 3}}} for n in range(50)]
+    done = run("init", write_ndjson(tmp_path / "d.ndjson", rows), "-o", tmp_path)
+    assert done.exit_code == 0, done.stderr
+    assert load(tmp_path / "d.reference.json").schema.names == ("x", "a")
+    assert re.search(r"a\.b\.c +left out +a is not a map in all records", done.stderr)
+
+
+def test_a_time_that_no_path_reaches_is_not_proposed(tmp_path: Path, run: Run) -> None:
+    day = "2024-01-01T00:00:00Z"
+    rows = [{"x": n / 7, "event.time": day, "meta": {"time": day}} for n in range(50)]
+    done = run("init", write_ndjson(tmp_path / "d.ndjson", rows), "-o", tmp_path)
+    assert done.exit_code == 0, done.stderr
+    assert "# time: {field: meta.time," in (tmp_path / "driftmon.yaml").read_text()
+
+
+LINES = "".join(f"{n % 7},{n / 3:.2f}\n" for n in range(50))
+HEADERS = {
+    "spaces": (" a , b \n" + LINES, ("a", "b")),
+    "an empty line before it": ("\n\r\na,b\n" + LINES, ("a", "b")),
+    "a comma in quotes": ('"a,b";c;d\n' + LINES.replace(",", ";1;"), ("a,b", "c", "d")),
+    "not UTF-8": ("pr\xe9is,b\n" + LINES, ("b",)),
+    "a row that is not UTF-8": ("a,b\n" + LINES + "\xe9,1\n", ("a", "b")),
+    "one name twice": ("a,a\n" + LINES.replace(",", ",x"), ("a",)),
+}
+
+
+@pytest.mark.parametrize(("text", "names"), HEADERS.values(), ids=HEADERS)
+def test_a_header_is_read_as_it_is_where_csv_is_counted(
+    text: str, names: tuple[str, ...], tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "d.csv").write_bytes(text.encode("latin-1"))
+    done = run("init", tmp_path / "d.csv", "-o", tmp_path)
+    assert done.exit_code == 0, done.stderr
+    reference = load(tmp_path / "d.reference.json")
+    assert reference.schema.names == names
+    assert {feature.kind for feature in reference.schema.features} <= {"numeric", "boolean", "categorical"}
+    regular = reference.schema.totals(np.where(reference.schema.regular, reference.counts, 0).astype(float))
+    assert regular.tolist() == [50.0] * len(names)  # all its values lie in bins of their own
+    assert "\ufffd" not in done.stderr.partition("next:")[2]
 
 
 NOTHING = {

@@ -69,6 +69,20 @@ def test_json_has_one_object_a_line_and_a_summary_last(place: Path, run: Run) ->
     assert summary["alerts_per_day"] == {"Far": pytest.approx(0.4, 0.01), "Sure": pytest.approx(0.4, 0.01)}
 
 
+def test_a_late_stray_does_not_stretch_the_days(place: Path, run: Run) -> None:
+    """One record of 1970 among them: alerts a day, and the time in which a shift can be put, stay what they were."""
+    lines = (place / "live.ndjson").read_text().splitlines()
+    (place / "stray.ndjson").write_text("\n".join([*lines[:500], '{"t": 5, "x": 1, "c": "a"}', *lines[500:]]) + "\n")
+    clean, stray = (
+        json.loads(replay(run, place, "--json", data=data).stdout.splitlines()[-1])
+        for data in ("live.ndjson", "stray.ndjson")
+    )
+    assert stray == {**clean, "records": clean["records"] + 1, "late": 1}
+    done = replay(run, place, "--inject", "x:+1sd@2012-01-01..2012-01-02", data="stray.ndjson")
+    assert done.exit_code == 2
+    assert "there are no records then: the input goes from 2013-03-01" in done.stderr.replace(";", ":")
+
+
 def test_however_it_is_read_the_bytes_are_the_same(place: Path, run: Run) -> None:
     visits.write(place / "short.ndjson", 12, (3, 9))
     flags = ("--json", "--inject", "c:a>b@2013-03-01T04:00")

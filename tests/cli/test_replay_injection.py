@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftmon.cli.support.faults import Fault
+from driftmon.cli.support.replay_engine import Watermark
 from driftmon.cli.support.replay_injection import Injection, checked, injected, parsed
 from driftmon.cli.support.replay_survey import Facts, survey
 from driftmon.monitor.batch import Batch
@@ -129,7 +130,7 @@ def test_a_constant_has_no_standard_deviation() -> None:
 def test_moments_batch_by_batch_are_those_of_all_values(blocks: list[list[float]]) -> None:
     batches = [Batch(len(block), {"x": Column(np.array(block))}) for block in blocks]
     everything = np.array([value for block in blocks for value in block])
-    found = survey(batches, {"x": "numeric"}).facts["x"]
+    found = survey(batches, {"x": "numeric"}, Watermark(0, 60_000)).facts["x"]
     if len(everything):
         assert found.mean == pytest.approx(everything.mean(), abs=1e-6)
         assert found.sd == pytest.approx(everything.std(), rel=1e-6, abs=1e-3)
@@ -139,7 +140,8 @@ def test_moments_batch_by_batch_are_those_of_all_values(blocks: list[list[float]
 
 def test_categories_come_most_frequent_first() -> None:
     column = Column(["b", "a", "a", None, "c", "b"])
-    assert survey([Batch(6, {"c": column})], {"c": "categorical"}).facts["c"].commonest() == ["a", "b", "c"]
+    found = survey([Batch(6, {"c": column})], {"c": "categorical"}, Watermark(0, 60_000))
+    assert found.facts["c"].commonest() == ["a", "b", "c"]
 
 
 def test_an_injection_says_how_it_was_asked_for() -> None:

@@ -106,6 +106,30 @@ def test_sigterm_drains_answers_and_exits_0(tmp_path: Path) -> None:
         daemon.wait_for_observations(100)
 
 
+def test_a_stop_told_twice_at_once_keeps_what_was_counted(tmp_path: Path) -> None:
+    """timeout(1) signals its child and then their group: the second SIGTERM ended the drain, and nothing was saved."""
+    with started(ready_config(tmp_path), "--storage.path", str(tmp_path / "state")) as daemon:
+        assert daemon.post(records(50))["accepted"] == 50
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.wait(lambda: "draining" in daemon.log.read_text())
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.wait(DEADLINE_S) == 0
+    with started(tmp_path / "driftmon.yaml", "--storage.path", str(tmp_path / "state")) as daemon:
+        daemon.wait_for_observations(50)
+
+
+def test_a_later_signal_ends_a_drain_that_hangs(tmp_path: Path) -> None:
+    with started(ready_config(tmp_path)) as daemon:
+        host, port = daemon.api.split(":")
+        with socket.create_connection((host, int(port)), timeout=DEADLINE_S) as slow:
+            slow.sendall(b"POST /api/v1/ingest/s HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+            daemon.process.send_signal(signal.SIGTERM)
+            daemon.wait(lambda: "draining" in daemon.log.read_text())
+            time.sleep(1.2)
+            daemon.process.send_signal(signal.SIGTERM)
+            assert daemon.process.wait(2.0) == -signal.SIGTERM
+
+
 def test_a_restart_finds_counts_alerts_and_how_far_files_were_read(tmp_path: Path) -> None:
     followed = tmp_path / "a.ndjson"
     followed.write_bytes(ndjson(records(1000, shift=2.0)))

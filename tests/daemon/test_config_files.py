@@ -135,8 +135,9 @@ CAUTIONS = [
     ("rules: [{name: R, metric: psi, above: 1, features: 'y*'}]\n", ["d.yaml:8  rules[0]: R watches nothing; widen streams, features or window"]),
     ("rules: [{name: R, metric: ks_distance, above: 1, features: c}]\n", ["d.yaml:8  rules[0]: R watches nothing; widen streams, features or window"]),
     ('sinks: [{type: alertmanager, endpoint: "http://a"}]\nrules: [{name: R, metric: psi, above: 1}]\n', ["d.yaml:8  sinks[0]: replicas will resolve each other's alerts without external_labels; set external_labels: {pod: \"${HOSTNAME:-local}\"}"]),
-    ('sinks: [{type: alertmanager, endpoint: "http://a"}]\nexternal_labels: {pod: a}\n', ["d.yaml:8  sinks[0]: each pod pushes DriftmonFeatureDrift and DriftmonSchemaBreak; Prometheus with deploy/rules alerts on the same for all pods; leave one of the two out, or name the rules otherwise"]),
+    ('sinks: [{type: alertmanager, endpoint: "http://a"}]\nexternal_labels: {pod: a}\n', ["d.yaml:8  sinks[0]: each pod pushes DriftmonDrift and DriftmonFeatureDrift and DriftmonSchemaBreak; Prometheus with deploy/rules alerts on the same for all pods; leave one of the two out"]),
     ('sinks: [{type: alertmanager, endpoint: "http://a"}]\nexternal_labels: {pod: a}\nrules: [{name: R, metric: psi, above: 1}]\n', []),
+    ('sinks: [{type: alertmanager, endpoint: "http://a"}]\nexternal_labels: {pod: a}\nrules: [{name: DriftmonSchemaBreak, metric: invalid_ratio, above: 0.1}]\n', ["d.yaml:8  sinks[0]: each pod pushes DriftmonSchemaBreak; Prometheus with deploy/rules alerts on the same for all pods; leave one of the two out, or name the rules otherwise"]),
 ]  # fmt: skip
 
 
@@ -164,6 +165,16 @@ def test_a_feature_the_reference_knows_nothing_of(tmp_path: Path) -> None:
     cure = "is c its field? Correct it, or leave the feature out"
     fault = f"the reference says nothing of it, none of its 50 records held a value; {cure}"
     assert told(tmp_path, TEXT + THRESHOLD) == [f"d.yaml:7  streams.s.features.c: {fault}"]
+
+
+def test_fewer_bins_than_the_reference_has_change_nothing_and_are_named(tmp_path: Path) -> None:
+    """Taking `reference show`'s advice without building the reference again was silent."""
+    fault = "{} bins are asked for, but the reference was counted with {}, and these hold; build the reference again"
+    put(tmp_path, X, Feature("c", categorical.Binning(("a", "b", "d"))))
+    text = TEXT.replace("edges: [1, 2]", "bins: 2").replace("categorical}", "categorical, top: 2}") + THRESHOLD
+    places = [("d.yaml:6  streams.s.features.x.bins", 2, 3), ("d.yaml:7  streams.s.features.c.top", 2, 3)]
+    assert told(tmp_path, text) == [f"{place}: {fault.format(asked, has)}" for place, asked, has in places]
+    assert told(tmp_path, text.replace("bins: 2", "bins: 3").replace("top: 2", "top: 3")) == []
 
 
 def test_a_threshold_within_noise_is_named_and_a_higher_one_is_not(tmp_path: Path) -> None:

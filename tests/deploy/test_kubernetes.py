@@ -68,9 +68,8 @@ def sidecar_of(pod: dict[str, Any]) -> dict[str, Any]:
 def test_kubernetes_accepts_it(
     overlays: dict[str, list[dict[str, Any]]], tmp_path: Path, overlay: str, version: str
 ) -> None:
-    known = [document for document in overlays[overlay] if document["kind"] not in OPERATED]
     file = tmp_path / "manifests.yaml"
-    file.write_text(yaml.safe_dump_all(known))
+    file.write_text(yaml.safe_dump_all(overlays[overlay]))
     assert kubernetes(file, version) == ""
 
 
@@ -87,9 +86,13 @@ def schema_faults(document: dict[str, Any]) -> Iterator[str]:
     yield from (error.message for error in validator.iter_errors(document))
 
 
-def test_the_operator_accepts_its_resources(overlays: dict[str, list[dict[str, Any]]]) -> None:
+def test_the_operator_accepts_its_resources_and_they_are_there_once(overlays: dict[str, list[dict[str, Any]]]) -> None:
+    """In the kustomization of each application two hundred would have the same rules evaluated two hundred times."""
+    monitoring = documents(rendered(HERE / "monitoring"))
+    assert monitoring[0]["spec"]["namespaceSelector"] == {"any": True}
     for kind in OPERATED:
-        (document,) = of_kind(kind, overlays[NATIVE])
+        (document,) = of_kind(kind, monitoring)
+        assert [found for overlay in overlays.values() for found in of_kind(kind, overlay)] == []
         assert list(schema_faults(document)) == []
         seeded = copy.deepcopy(document)
         first = next(iter(seeded["spec"].get("podMetricsEndpoints") or seeded["spec"]["groups"]))
@@ -176,7 +179,7 @@ def test_what_refers_to_each_other_agrees(overlays: dict[str, list[dict[str, Any
     (deployment,) = of_kind("Deployment", overlays[overlay])
     pod = pod_of(overlays[overlay])
     sidecar = sidecar_of(pod)
-    (monitor,) = documents((HERE / "components" / "monitoring" / "podmonitor.yaml").read_text())
+    (monitor,) = documents((HERE / "monitoring" / "podmonitor.yaml").read_text())
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
@@ -192,6 +195,19 @@ def test_what_refers_to_each_other_agrees(overlays: dict[str, list[dict[str, Any
     assert "driftmon.yaml" in configuration["data"]
 
 
+def test_two_applications_in_a_namespace_have_a_configuration_each(tmp_path: Path) -> None:
+    """The patch that the README shows; without it the ConfigMap of the one takes the place of the other's."""
+    copied = tmp_path / "kubernetes"
+    shutil.copytree(HERE, copied)
+    (patch,) = re.findall(r"```yaml\n(.*?)```", (DEPLOY / "README.md").read_text(), re.DOTALL)
+    file = copied / "example" / "kustomization.yaml"
+    file.write_text(file.read_text().replace("{name: driftmon, files", "{name: fraud-model-driftmon, files") + patch)
+    made = documents(rendered(copied / "example"))
+    (configuration,) = of_kind("ConfigMap", made)
+    (volume,) = [each for each in pod_of(made)["volumes"] if each["name"] == "driftmon-config"]
+    assert volume["configMap"]["name"] == configuration["metadata"]["name"] == "fraud-model-driftmon"
+
+
 @pytest.mark.parametrize("folder", ["base", "example"])
 def test_the_configurations_load(folder: str) -> None:
     config = load(HERE / folder / "driftmon.yaml", {"HOSTNAME": "pod-1"})
@@ -201,7 +217,7 @@ def test_the_configurations_load(folder: str) -> None:
 
 def test_the_pods_of_a_deployment_are_one_job() -> None:
     """Relabelling as Prometheus does it: anchored, over the values joined by semicolons."""
-    (monitor,) = documents((HERE / "components" / "monitoring" / "podmonitor.yaml").read_text())
+    (monitor,) = documents((HERE / "monitoring" / "podmonitor.yaml").read_text())
     (rule,) = monitor["spec"]["podMetricsEndpoints"][0]["relabelings"]
 
     def job(kind: str, name: str) -> str | None:

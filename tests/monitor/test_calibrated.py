@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from driftmon import Batch, Monitor, Rule, Snapshot, Window, reference_of
+from driftmon.monitor import assessment
 from driftmon.monitor.calibration import evidence_pane_ms
 from driftmon.monitor.clearing import CLEAR_PANES
 from driftmon.monitor.report import Report, Status
@@ -87,6 +88,14 @@ def test_one_alert_per_stream_names_the_strongest_first() -> None:
     assert {alert.feature for alert in one.held_alerts} == {"", "a", "b"}
     ended = changes(feed(one, range(120, 260), rng))
     assert [change.event for change in ended] == ["resolved"]
+
+
+def test_one_alert_per_stream_says_how_many_it_does_not_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assessment, "NAMED_FEATURES", 1)
+    one = monitor(replace(RULE, per="stream"))
+    report = feed(one, range(60), np.random.default_rng(4), a=0.4, b=1.0)[-1]
+    assert (one.alerts[0].features, one.alerts[0].more_features) == (("b",), 1)
+    assert report.as_dict()["alerts"][0]["more_features"] == 1
 
 
 def test_a_larger_family_needs_more_evidence() -> None:

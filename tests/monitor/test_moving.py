@@ -118,6 +118,15 @@ def test_the_sum_of_surprisal_only_grows_and_each_row_counts_once() -> None:
     assert seen[50] == pytest.approx(float((naive(0, 51) * -np.log(p)).sum()))
 
 
+def test_no_surprisal_is_plain_zero() -> None:
+    """-0.0 in a counter reads like a sum that fell."""
+    snapshot = reference_of({"x": [0.0, 1.0, 2.0] * 20}, [FeatureSpec("x", "numeric")])
+    report = Monitor(snapshot).tick(1_000)
+    assert report.lifetime is not None
+    assert report.lifetime.surprisal_nats.tolist() == [0.0]
+    assert not np.signbit(report.lifetime.surprisal_nats).any()
+
+
 def test_what_is_current_after_an_observation_goes_by_the_newest_reference() -> None:
     monitor = Monitor(Trailing(BINS, HOUR, HOUR), (WINDOW,))
     report = run(monitor, 0, 150)

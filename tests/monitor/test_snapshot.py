@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -156,3 +157,15 @@ def test_a_file_of_another_tool_needs_no_checksum_and_no_fingerprint() -> None:
     tree |= {"features": [{"name": "c", "type": "categorical", "categories": ["a"], "counts": [9, 0, 0, 1]}]}
     read = Snapshot.from_bytes(json.dumps(tree).encode())
     assert read.counts.tolist() == [9, 0, 0, 1]
+
+
+def test_a_merged_reference_keeps_the_larger_dispersion_in_either_order() -> None:
+    rng = np.random.default_rng(5)
+    calm = reference_of({"x": rng.normal(size=4000), "c": ["a", "b"] * 2000})
+    stormy = replace(
+        calm, dispersion=reference_of({"x": np.repeat(rng.normal(size=400), 10), "c": ["a", "b"] * 2000}).dispersion
+    )
+    one, other = calm.merge(stormy), stormy.merge(calm)
+    assert one.to_bytes() == other.to_bytes()
+    assert one.measured_dispersion().ratio[0] == pytest.approx(stormy.measured_dispersion().ratio[0])
+    assert not calm.merge(replace(calm, dispersion={})).dispersion

@@ -103,6 +103,17 @@ def test_the_course_of_a_feature_is_drawn_and_is_in_its_json(page: Page, shop: S
     expect(page.get_by_role("img", name="debiased KL of the window fast over time")).to_be_visible()
 
 
+def test_the_course_can_be_read_on_a_telephone(page: Page) -> None:
+    """The newest is in sight, and axes are of 9 pixels at least though the drawing is made smaller."""
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto("/features/shop/latency_ms")
+    sizes = page.eval_on_selector_all(
+        "svg.chart text.axis", "all => all.map(one => one.getBoundingClientRect().height)"
+    )
+    assert min(sizes) >= 9
+    assert page.locator("figure.scroll").evaluate("one => one.scrollLeft + one.clientWidth - one.scrollWidth") >= -1
+
+
 def test_alerts_are_told_with_cause_and_what_ended_is_kept(page: Page, shop: Site) -> None:
     firing = shop.get("/api/v1/alerts").json()["alerts"]
     page.goto("/alerts")

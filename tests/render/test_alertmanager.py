@@ -224,6 +224,13 @@ def test_an_alert_per_stream_names_its_features_in_words_and_not_in_labels() -> 
     assert notice.generator_url == "http://d/alerts"
 
 
+def test_an_alert_per_stream_says_how_many_more_there_are() -> None:
+    annotations = annotations_of(replace(TOGETHER, more_features=1015))
+    assert annotations["summary"] == "flights has drifted: dep_delay, carrier, origin and 1,015 more."
+    assert annotations["features"] == "dep_delay, carrier, origin and 1,015 more"
+    assert "The next: carrier, origin and 1,015 more." in annotations["description"]
+
+
 def test_a_threshold_per_stream_names_them_too() -> None:
     annotations = annotations_of(replace(TOGETHER, rule=replace(RULE, per="stream"), drift_since_ms=None))
     assert annotations["summary"] == "flights: kl_divergence_debiased is above 0.1 in dep_delay, carrier, origin."

@@ -9,7 +9,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy" / "rules"
-TARGET = ROOT / "deploy" / "kubernetes" / "components" / "monitoring" / "prometheusrule.yaml"
+TARGET = ROOT / "deploy" / "kubernetes" / "monitoring" / "prometheusrule.yaml"
 HEAD = "# Made from deploy/rules by `make manifests`. An operator that selects rules by label needs that label added.\n"
 
 

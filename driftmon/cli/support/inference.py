@@ -101,17 +101,20 @@ def finding(seen: Seen) -> Finding:
 
 
 def flat(record: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    """Nested objects as paths.
+    r"""Nested objects as paths; a dot of a key on such a path is marked, because no `field` leads there.
 
-    >>> flat({"a": 1, "meta": {"coupon": "X"}})
-    {'a': 1, 'meta.coupon': 'X'}
+    >>> flat({"a.b": 1, "meta": {"coupon": "X"}})
+    {'a.b': 1, 'meta.coupon': 'X'}
+    >>> print(*flat({"meta": {"v1.2": 1}}))
+    meta.v1\.2
     """
     found: dict[str, object] = {}
     for key, value in record.items():
+        marked = key.replace(".", "\\.")
         if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
+            found |= flat(value, f"{prefix}{marked}.")
         else:
-            found[prefix + key] = value
+            found[prefix + marked if prefix else key] = value
     return found
 
 

@@ -24,7 +24,13 @@ DAEMON: Final = "http://127.0.0.1:10518"
 @click.command()
 @click.option("--url", metavar="URL", help=f"The daemon whose live window becomes its reference [default: {DAEMON}].")
 @click.option("--from", "sources", metavar="URL", multiple=True, help="Daemons to add the live windows of; with -o.")
-@click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="The reference to write; - is standard output.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The reference to write; - is standard output.",
+)
 @STREAM
 @click.option("--window", metavar="NAME", help="Which window; the longest by default.")
 @click.option("--by", metavar="WHO", help="For the audit line; by default the user's name.")

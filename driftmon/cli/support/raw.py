@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from driftmon.cli.support import parquet
 from driftmon.cli.support.inference import cell, flat
 from driftmon.cli.support.inputs import Input, blocks
 from driftmon.cli.support.progress import progress
 from driftmon.cli.support.sampling import Systematic
+from driftmon.formats.csv import head
 from driftmon.sources.base import Block
 
 Record = dict[str, object]
+
+DAMAGED: str = "\ufffd"  # what bytes that are no UTF-8 are read as
 
 SAMPLE: int = 20_000  # records to infer types from: a value that one record in a thousand has is seen 20 times
 
@@ -47,22 +50,20 @@ def _objects(data: bytes) -> Iterator[Record]:
 
 
 def _cells(data: bytes) -> Iterator[Record]:
-    """The rows of CSV; those with more or fewer cells than the header are left out as well."""
-    text = data.decode("utf-8-sig", errors="replace")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter(text))
-    header = next(reader, [])
+    """The rows of CSV; those that are not UTF-8, or have more or fewer cells than the header, are left out as well."""
+    first, _, rest = data.decode("utf-8-sig", errors="replace").lstrip(" \r\n").partition("\n")
+    separator, header = head(first.rstrip("\r"))
     try:
-        for row in reader:
-            if len(row) == len(header):
-                yield dict(zip(header, map(cell, row), strict=True))
+        for row in csv.reader(io.StringIO(rest, newline=""), delimiter=separator):
+            if len(row) == len(header) and not any(DAMAGED in text for text in row):
+                yield _record(header, row)
     except csv.Error:  # an endless quoted cell; what was read so far is sample enough
         return
 
 
-def delimiter(text: str) -> str:
-    """
-    >>> delimiter("a;b,c;d"), delimiter("a")
-    (';', ',')
-    """
-    head = text.partition("\n")[0]
-    return max(",;\t", key=head.count)
+def _record(header: Sequence[str], row: Sequence[str]) -> Record:
+    """Of two columns with one name the first counts, as it does where CSV is counted."""
+    record: Record = {}
+    for name, text in zip(header, row, strict=True):
+        record.setdefault(name, cell(text))
+    return record

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from driftmon.daemon.promises import family
 from driftmon.daemon.settings import Config, StreamSettings
 from driftmon.daemon.streams import Stream
+from driftmon.monitor.arrival import arrive
 from driftmon.monitor.batch import Batch, Times
 from driftmon.monitor.panes import finest_pane_ms
 from driftmon.monitor.report import Report
@@ -25,7 +27,7 @@ DAY_MS = 86_400_000
 
 @dataclass
 class Tally:
-    """What became of the records; times are those of the rows read."""
+    """What became of the records; times are those of the rows counted: one late stray does not stretch the days."""
 
     counted: int = 0
     late: int = 0
@@ -50,7 +52,7 @@ class Replay:
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.tally = Tally()
-        self._mark = Watermark(stream.settings)
+        self._mark = Watermark.of(stream.settings)
 
     def observe(self, batch: Batch) -> Report:
         """Count a batch and evaluate what it closed; the report has all changes, and the values of the last pane."""
@@ -73,23 +75,33 @@ class Replay:
         tally.late += receipt.late
         tally.rejected += sum(receipt.rejected.values())
         if batch.rows and batch.times_ms is not None:
-            first, last = int(batch.times_ms.min()), int(batch.times_ms.max())
-            tally.from_ms = first if tally.from_ms is None else min(tally.from_ms, first)
-            tally.to_ms = last if tally.to_ms is None else max(tally.to_ms, last)
+            timely = batch.times_ms[self._mark.timely(batch.times_ms)]
+            if len(timely):
+                first, last = int(timely.min()), int(timely.max())
+                tally.from_ms = first if tally.from_ms is None else min(tally.from_ms, first)
+                tally.to_ms = last if tally.to_ms is None else max(tally.to_ms, last)
             self._mark.advance(batch.times_ms)
 
 
 class Watermark:
     """The largest time so far less the lateness, and where it enters a new pane."""
 
-    def __init__(self, settings: StreamSettings) -> None:
-        self._lateness_ms = settings.time.lateness_ms if settings.time else 0
-        self._pane_ms = finest_pane_ms(settings.windows)
+    def __init__(self, lateness_ms: int, pane_ms: int) -> None:
+        self._lateness_ms, self._pane_ms = lateness_ms, pane_ms
         self._mark_ms: int | None = None
+
+    @classmethod
+    def of(cls, settings: StreamSettings) -> Watermark:
+        """That of a stream before its first record."""
+        return cls(settings.time.lateness_ms if settings.time else 0, finest_pane_ms(settings.windows))
 
     @property
     def now_ms(self) -> int:
         return self._mark_ms or 0
+
+    def timely(self, times_ms: Times) -> NDArray[np.bool_]:
+        """bool[rows]: those whose pane has not closed when they come, by the rule of the monitor."""
+        return ~arrive(times_ms, None, self._mark_ms, self._lateness_ms, self._pane_ms).late
 
     def advance(self, times_ms: Times) -> None:
         last = int(times_ms.max()) - self._lateness_ms

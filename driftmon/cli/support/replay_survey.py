@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from driftmon.cli.support.replay_engine import Watermark
 from driftmon.monitor.batch import Batch
 from driftmon.stats.columns import Column
 
@@ -35,7 +36,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """`span_ms` is the first and last time of a record, None where there is no record."""
+    """`span_ms` is the first and last time of a record that was not late, None where there is no record."""
 
     facts: Mapping[str, Facts]
     rows: int
@@ -60,12 +61,12 @@ class _Moments:
         self.n = total
 
 
-def survey(batches: Iterable[Batch], kinds: Mapping[str, str]) -> Survey:
-    """The facts of every feature in `kinds`.
+def survey(batches: Iterable[Batch], kinds: Mapping[str, str], mark: Watermark) -> Survey:
+    """The facts of every feature in `kinds`; `mark` is a fresh one, and tells which rows are late.
 
     >>> column = Column(np.array([1.0, 3.0, np.nan, np.inf]))
-    >>> survey([Batch(4, {"x": column}, np.array([5, 4, 7, 6]))], {"x": "numeric"})
-    Survey(facts={'x': Facts(mean=2.0, sd=1.0, categories=None)}, rows=4, span_ms=(4, 7))
+    >>> survey([Batch(4, {"x": column}, np.array([5, 4, 9, 1]))], {"x": "numeric"}, Watermark(lateness_ms=2, pane_ms=3))
+    Survey(facts={'x': Facts(mean=2.0, sd=1.0, categories=None)}, rows=4, span_ms=(4, 9))
     """
     moments = {name: _Moments() for name, kind in kinds.items() if kind == "numeric"}
     counters: dict[str, Counter[str]] = {name: Counter() for name in kinds if name not in moments}
@@ -73,7 +74,10 @@ def survey(batches: Iterable[Batch], kinds: Mapping[str, str]) -> Survey:
     for batch in batches:
         rows += batch.rows
         if batch.times_ms is not None and batch.rows:
-            first_ms, last_ms = min(first_ms, int(batch.times_ms.min())), max(last_ms, int(batch.times_ms.max()))
+            timely = batch.times_ms[mark.timely(batch.times_ms)]
+            if len(timely):
+                first_ms, last_ms = min(first_ms, int(timely.min())), max(last_ms, int(timely.max()))
+            mark.advance(batch.times_ms)
         for name, column in batch.columns.items():
             if name in moments:
                 moments[name].add(column)

@@ -23,7 +23,12 @@ CONFIG = click.option(
 )
 STREAM = click.option("--stream", metavar="NAME", help="Which stream of the configuration, where there are several.")
 OUTPUT = click.option(
-    "-o", "--output", metavar="FILE", required=True, type=click.Path(path_type=Path), help="The snapshot to write; - is standard output."
+    "-o",
+    "--output",
+    metavar="FILE",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The snapshot to write; - is standard output.",
 )
 
 

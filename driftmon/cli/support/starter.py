@@ -33,7 +33,12 @@ class Starter:
         return "\n".join((head, *self._body(), TAIL, *self._sinks(), ""))
 
     def _body(self) -> Iterator[str]:
-        times = [found for found in self.findings if found.what == "time"]
+        # A dotted key at the top is no path, and `time.field` takes paths only.
+        times = [
+            found
+            for found in self.findings
+            if found.what == "time" and (found.field in self.nested or "." not in found.field)
+        ]
         yield from (line for found in times[:1] for line in self._time(found))
         yield f"    reference: {{type: file, path: {key(self.stream + '.reference.json')}}}"
         yield "    features:"

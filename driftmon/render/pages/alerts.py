@@ -13,7 +13,7 @@ from driftmon.monitor.rules import Alert, Change, State
 from driftmon.render.alert_words import annotations_of, since_ms
 from driftmon.render.openmetrics import clean
 from driftmon.render.pages.words import feature_path, moment, nats, plural, text
-from driftmon.render.replay_words import lasting
+from driftmon.render.replay_words import lasting, named
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def _subject(alert: Alert, root: str) -> str:
     """Links to the features an alert is about."""
     names = alert.features or (alert.feature,)
     links = (f'<a href="{text(root + feature_path(alert.stream, name))}">{text(name)}</a>' for name in names if name)
-    return f"{', '.join(links)} of {text(alert.stream)}"
+    return f"{named(alert, list(links))} of {text(alert.stream)}"
 
 
 def _ended(view: Alerts) -> str:

@@ -78,3 +78,4 @@ for (const select of document.querySelectorAll(".controls select")) {
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
 addToggle();
 timer = window.setTimeout(refresh, refreshMs);
+for (const chart of document.querySelectorAll("figure.scroll")) chart.scrollLeft = chart.scrollWidth;  // to the newest
