@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 USAGE: Final = 2
 WEB_CONFIG: Final = (
     "TLS (tls_server_config) and passwords (basic_auth_users, bcrypt) of both listeners, as exporter-toolkit's file; "
-    "and for the API bearer_tokens: {ingest: {file: F}, read: {file: F}, admin: {file: F}}, token files, a line each. "
+    "and for the API bearer_tokens: {ingest: {file: F}, read: {file: F}, admin: {file: F}}, files with a token a line. "
     "It and what it names are read again when they change."
 )
 
