@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 USAGE: Final = 2
 SAME_STOP_S: Final = (
     1.0  # timeout(1), or Ctrl-C under a wrapper, signals the process and its group: one wish, told twice
+)
+WEB_CONFIG: Final = (
+    "TLS (tls_server_config) and passwords (basic_auth_users, bcrypt) of both listeners, as exporter-toolkit's file; "
+    "and for the API bearer_tokens: {ingest: {file: F}, read: {file: F}, admin: {file: F}}, files with a token a line. "
+    "It and what it names are read again when they change."
 )
 
 
@@ -31,7 +37,7 @@ SAME_STOP_S: Final = (
 )  # fmt: skip
 @click.option("--api.insecure", "insecure", is_flag=True, help="Let other machines reach the API without a password.")
 @click.option(
-    "--web.config.file", "web_config", type=click.Path(path_type=Path), help="TLS and passwords (not available yet)."
+    "--web.config.file", "web_config", type=click.Path(path_type=Path), help=WEB_CONFIG
 )
 @click.option("--web.enable-lifecycle", "lifecycle", is_flag=True, help="Allow POST /-/reload.")
 @click.option(
@@ -59,14 +65,13 @@ def command(
 ) -> None:
     """Watch the streams of a configuration until SIGTERM or SIGINT; SIGHUP loads it again."""
     from driftmon.daemon import logs  # noqa: PLC0415  numpy and scipy only once the daemon is really meant
+    from driftmon.daemon.access.keeper import Keeper  # noqa: PLC0415
     from driftmon.daemon.addresses import AddressError, parse  # noqa: PLC0415
     from driftmon.daemon.app import App  # noqa: PLC0415
     from driftmon.daemon.faults import ConfigError  # noqa: PLC0415
     from driftmon.daemon.process import Process, refuse_open_api  # noqa: PLC0415
     from driftmon.daemon.store import StorageError  # noqa: PLC0415
 
-    if web_config is not None:
-        raise click.UsageError("--web.config.file: not available yet")
     logs.set_up(level, form)
     try:
         process = Process(
@@ -76,8 +81,9 @@ def command(
             storage,
             external_url,
             reload_over_http=lifecycle,
+            keeper=None if web_config is None else Keeper(web_config, os.environ),
         )
-        if not insecure:
+        if not insecure and not process.authenticates:
             refuse_open_api(process.api)
         asyncio.run(_run(App(process)))
     except (ConfigError, AddressError) as fault:

@@ -74,7 +74,7 @@ def bind(address: Address) -> socket.socket:
         ) from fault
 
 
-def bound(address: Address, opened: socket.socket) -> str:
+def bound(address: Address, opened: socket.socket, scheme: str = "http") -> str:
     """The address as a URL's client would use it, with the port the system chose.
 
     >>> with bind(parse("127.0.0.1:0")) as opened:
@@ -84,7 +84,7 @@ def bound(address: Address, opened: socket.socket) -> str:
     if address.path is not None:
         return str(address)
     host = address.host or "127.0.0.1"
-    return f"http://{f'[{host}]' if ':' in host else host}:{opened.getsockname()[1]}"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{opened.getsockname()[1]}"
 
 
 def _bind_inet(address: Address) -> socket.socket:

@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from driftmon.daemon.access.guard import api_guard, web_guard
+from driftmon.daemon.access.neighbours import Neighbours
 from driftmon.daemon.config import ConfigError, load
 from driftmon.daemon.ingest import Ingest
 from driftmon.daemon.intake import Intake, Positions
@@ -221,10 +223,15 @@ class App:
         promotions = Promotions(self.present, self._snapshot_of, self.reload)
         over_http = self.reload if self._process.reload_over_http else None
         actions = Actions(self.present, self._snapshot_of, over_http, promotions)
-        apps = {"web": web_app(pages), "api": api_app(pages, actions, Ingest(self.present, self.mailbox), site)}
-        connections = self.present.config.limits.connections
+        process, ingest = self._process, Ingest(self.present, self.mailbox)
+        neighbours = Neighbours((address.host for address in process.api), process.external_url)
+        apps = {
+            "web": web_guard(web_app(pages), process.keeper),
+            "api": api_guard(api_app(pages, actions, ingest, site), process.keeper, neighbours),
+        }
+        connections, context = self.present.config.limits.connections, process.context
         started = {
-            kind: Listener(app, [opened for _, opened in self._sockets[kind]], connections, REQUEST_GRACE_S)
+            kind: Listener(app, [opened for _, opened in self._sockets[kind]], connections, REQUEST_GRACE_S, context)
             for kind, app in apps.items()
         }
         for listener in started.values():
@@ -237,6 +244,8 @@ class App:
     def _announce(self) -> None:
         for kind, urls in self.urls.items():
             log.info("%s listens on %s", kind, ", ".join(urls))
+        if self._process.in_clear:
+            log.warning("passwords and tokens cross the network in clear; add tls_server_config to --web.config.file")
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -121,6 +121,13 @@ OBJECT: Final = _json({"type": "object"})
 OPENAPI: Final[dict[str, Any]] = {
     "openapi": "3.1.0",
     "info": {"title": "driftmon", "version": "0"},
+    "components": {
+        "securitySchemes": {
+            "user": {"type": "http", "scheme": "basic"},
+            "token": {"type": "http", "scheme": "bearer", "description": "Of scope ingest, read or admin."},
+        }
+    },
+    "security": [{}, {"user": []}, {"token": []}],  # {}: without --web.config.file nobody is asked
     "paths": {
         "/": _get("Every feature, for people.", HTML),
         "/features/{stream}/{feature}": _get(

@@ -6,11 +6,14 @@ Law: the API, which reads and changes data, is reachable from other machines onl
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from driftmon.daemon.access.keeper import Keeper
+from driftmon.daemon.access.tls import Following
 from driftmon.daemon.addresses import Address, AddressError, bind, bound
 
 Opened: TypeAlias = list[tuple[str, socket.socket]]  # (URL, listening socket)
@@ -26,31 +29,57 @@ class Process:
     storage: Path | None = None
     external_url: str = ""
     reload_over_http: bool = False
+    keeper: Keeper | None = None  # of the file of --web.config.file
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether the API asks everybody who they are."""
+        return self.keeper is not None and self.keeper.current().authenticates
+
+    @property
+    def context(self) -> ssl.SSLContext | None:
+        """TLS of both listeners, following the file; None without."""
+        keeper = self.keeper
+        if keeper is None or keeper.current().context is None:
+            return None
+        return Following(lambda: _certified(keeper))
+
+    @property
+    def in_clear(self) -> bool:
+        """Whether passwords or tokens of other machines cross the network as anybody may read them."""
+        return self.authenticates and self.context is None and not all(address.is_local for address in self.api)
 
 
 def refuse_open_api(api: tuple[Address, ...]) -> None:
-    """AddressError where others than this machine would reach the API, which has no authentication yet."""
+    """AddressError where others than this machine would reach the API without showing who they are."""
     for address in api:
         if not address.is_local:
             raise AddressError(
                 f"--api.listen-address {address} is reachable from other machines and the API asks for no password; "
-                "use 127.0.0.1 or unix:/path, or say --api.insecure"
+                "use 127.0.0.1 or unix:/path, give --web.config.file with users or tokens, or say --api.insecure"
             )
 
 
 def bind_all(process: Process) -> Mapping[str, Opened]:
     """All sockets of both listeners, or none and AddressError."""
     opened: dict[str, Opened] = {"web": [], "api": []}
+    scheme = "http" if process.context is None else "https"
     try:
         for kind, wanted in (("web", process.web), ("api", process.api)):
             for address in wanted:
                 made = bind(address)
-                opened[kind].append((bound(address, made), made))
+                opened[kind].append((bound(address, made, scheme), made))
     except AddressError:
         for _, made in (*opened["web"], *opened["api"]):
             made.close()
         raise
     return opened
+
+
+def _certified(keeper: Keeper) -> ssl.SSLContext:
+    context = keeper.current().context
+    assert context is not None  # a keeper does not switch TLS off
+    return context
 
 
 def forget_paths(process: Process) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 KEEP_ALIVE_S: Final = 75  # longer than usual scrape intervals, so that a scraper keeps its connection
 HEADER_BYTES: Final = 16 * 1024
@@ -25,34 +26,58 @@ class _Server(uvicorn.Server):
         yield
 
 
-class Listener:
-    """One application on some sockets."""
+class _Config(uvicorn.Config):
+    """With a TLS context of ours; uvicorn's own wants files and reads them once."""
 
-    def __init__(self, app: Starlette, sockets: Sequence[socket.socket], connections: int, grace_s: int) -> None:
-        config = uvicorn.Config(
-            app,
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            limit_concurrency=connections,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=grace_s,
-            h11_max_incomplete_event_size=HEADER_BYTES,
-        )
-        self._server = _Server(config)
-        self._sockets = list(sockets)
-        self._task: asyncio.Task[None] | None = None
+    context: ssl.SSLContext | None = None
+
+    def load(self) -> None:
+        super().load()
+        self.ssl = self.context
+
+
+class Listener:
+    """One application on some sockets; with `context` all but Unix sockets speak TLS; those have mode 0600."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        sockets: Sequence[socket.socket],
+        connections: int,
+        grace_s: int,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        unix = [opened for opened in sockets if opened.family == socket.AF_UNIX]
+        inet = [opened for opened in sockets if opened.family != socket.AF_UNIX]
+        wanted = [(inet, context), (unix, None)] if context else [(list(sockets), None)]
+        self._servers = [(_server(app, connections, grace_s, how), which) for which, how in wanted if which]
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Answer from now on."""
-        self._task = asyncio.create_task(self._server.serve(sockets=self._sockets))
+        self._tasks = [asyncio.create_task(server.serve(sockets=which)) for server, which in self._servers]
 
     async def stop(self) -> None:
         """Take no new connection, answer what was begun, and return."""
-        self._server.should_exit = True
-        if self._task is not None:
-            await self._task
+        for server, _ in self._servers:
+            server.should_exit = True
+        await asyncio.gather(*self._tasks)
+
+
+def _server(app: ASGIApp, connections: int, grace_s: int, context: ssl.SSLContext | None) -> _Server:
+    config = _Config(
+        app,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=connections,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=grace_s,
+        h11_max_incomplete_event_size=HEADER_BYTES,
+    )
+    config.context = context
+    return _Server(config)

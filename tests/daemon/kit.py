@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -92,13 +93,15 @@ class Running:
 
 
 @asynccontextmanager
-async def running(config: Path, storage: Path | None = None, **flags: Any) -> AsyncIterator[Running]:
-    """Started, ready, and drained at the end."""
-    app = App(Process(config, (LOCAL,), (LOCAL,), storage, **flags), {})
+async def running(
+    config: Path, storage: Path | None = None, verify: ssl.SSLContext | bool = True, **flags: Any
+) -> AsyncIterator[Running]:
+    """Started, ready, and drained at the end; `verify` is what its clients think of certificates."""
+    app = App(Process(config, (LOCAL,), flags.pop("api", (LOCAL,)), storage, **flags), {})
     task = asyncio.create_task(app.run())
     async with (
-        httpx.AsyncClient(base_url=app.urls["api"][0], trust_env=False, timeout=10) as http,
-        httpx.AsyncClient(base_url=app.urls["web"][0], trust_env=False, timeout=10) as web,
+        httpx.AsyncClient(base_url=app.urls["api"][0], trust_env=False, timeout=10, verify=verify) as http,
+        httpx.AsyncClient(base_url=app.urls["web"][0], trust_env=False, timeout=10, verify=verify) as web,
     ):
         try:
             async with asyncio.timeout(10):

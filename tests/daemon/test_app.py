@@ -91,7 +91,7 @@ def test_sigterm_drains_answers_and_exits_0(tmp_path: Path) -> None:
         host, port = daemon.api.split(":")
         body = ndjson(records(100))
         with socket.create_connection((host, int(port)), timeout=DEADLINE_S) as slow, slow.makefile("rb") as replies:
-            head = f"POST /api/v1/ingest/s HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+            head = f"POST /api/v1/ingest/s HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
             slow.sendall(head.encode() + b"Expect: 100-continue\r\n\r\n")
             assert replies.readline() == b"HTTP/1.1 100 Continue\r\n"  # so it is being read now
             slow.sendall(body[:-1])
@@ -221,7 +221,7 @@ def test_records_come_by_unix_socket_and_by_pipe(tmp_path: Path) -> None:
     [
         (["--api.listen-address", "0.0.0.0:0"], 2, "is reachable from other machines"),
         (["--api.listen-address", "nonsense"], 2, "'nonsense' is no address"),
-        (["--web.config.file", "x"], 2, "not available yet"),
+        (["--web.config.file", "x"], 2, "x: cannot be read, no such file or directory; check the name"),
         (["--storage.path", "driftmon.yaml"], 73, "choose a folder this user may write"),
     ],
 )

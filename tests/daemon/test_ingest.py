@@ -183,7 +183,7 @@ def test_a_body_that_stops_coming_is_given_up(tmp_path: Path, monkeypatch: pytes
             reader, writer = await asyncio.open_connection(
                 "127.0.0.1", int(daemon.app.urls["api"][0].rpartition(":")[2])
             )
-            writer.write(b"POST /api/v1/ingest/s HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+            writer.write(b"POST /api/v1/ingest/s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
             assert (await reader.readline()).startswith(b"HTTP/1.1 408")
             writer.close()
             await writer.wait_closed()
@@ -200,7 +200,8 @@ def test_a_client_slower_than_the_drain_is_told_to_come_again(tmp_path: Path, mo
                 "127.0.0.1", int(daemon.app.urls["api"][0].rpartition(":")[2])
             )
             writer.write(
-                b"POST /api/v1/ingest/s HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+                b"POST /api/v1/ingest/s HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n"
             )
             assert await reader.readline() == b"HTTP/1.1 100 Continue\r\n"
             daemon.app.stop()
@@ -223,7 +224,8 @@ def test_a_client_that_sends_before_it_listens_still_reads_why_it_was_refused(tm
             reader, writer = await asyncio.open_connection(
                 "127.0.0.1", int(daemon.app.urls["api"][0].rpartition(":")[2])
             )
-            head = f"POST /api/v1/ingest/s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n"
+            head = f"POST /api/v1/ingest/s HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n"
+            head += "Connection: close\r\n\r\n"
             writer.write(head.encode() + b"x" * size)
             await writer.drain()
             answer = await reader.read()

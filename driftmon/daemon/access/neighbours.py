@@ -1,0 +1,60 @@
+"""Neighbours: pages of other sites in a browser of this machine are kept away from a daemon on loopback.
+
+Law: a name that some DNS made point at 127.0.0.1 is not ours, whatever it resolves to; and no page of another site
+changes anything, with or without the password that its browser remembers.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from starlette.types import Scope as Asked
+
+from driftmon.daemon.access.scopes import READING
+
+
+class Neighbours:
+    """`hosts`: names beside localhost and addresses that are ours; `external_url` where people reach the API."""
+
+    def __init__(self, hosts: Iterable[str], external_url: str) -> None:
+        outside = urlsplit(external_url)
+        self._ours = {"localhost", *(host.lower() for host in hosts if host), (outside.hostname or "").lower()}
+        self._outside = outside.netloc.lower()
+
+    def refusal(self, asked: Asked, headers: Mapping[str, str]) -> str:
+        """Why not; empty where it may come in."""
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if _on_loopback(asked) and host and not self._is_ours(host):
+            return f"the Host {host[:100]!r} is none of ours; ask for localhost, or start with --web.external-url"
+        if origin is not None and asked["method"] not in READING:
+            sender = urlsplit(origin).netloc.lower()
+            if not sender or sender not in (host.lower(), self._outside):
+                return "a page of another site may not change anything; send the request without a browser"
+        return ""
+
+    def _is_ours(self, host: str) -> bool:
+        """Any address is: to rebind takes a name.
+
+        >>> [Neighbours((), "")._is_ours(host) for host in ("[::1]:80", "127.0.0.1", "LOCALHOST:1", "evil.example:80")]
+        [True, True, True, False]
+        """
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        return name in self._ours or _address(name) is not None
+
+
+def _on_loopback(asked: Asked) -> bool:
+    found = _address((asked.get("server") or ("",))[0])
+    mapped = getattr(found, "ipv4_mapped", None)
+    return found is not None and (found.is_loopback or (mapped is not None and mapped.is_loopback))
+
+
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    with suppress(ValueError):
+        return ipaddress.ip_address(name)
+    return None
