@@ -19,7 +19,8 @@ from typing import Final
 from driftmon.daemon.config import ConfigError, load
 from driftmon.daemon.ingest import Ingest
 from driftmon.daemon.intake import Intake, Positions
-from driftmon.daemon.keeper import Forgetful, Keeper, Storing
+from driftmon.daemon.keeper import Storing
+from driftmon.daemon.keeping import Forgetful, Keeper
 from driftmon.daemon.mailbox import Closed, Mailbox
 from driftmon.daemon.notify import Notifier
 from driftmon.daemon.on_disk import load_references

@@ -8,55 +8,22 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final
 
 from driftmon.daemon.database import DiskFull, StorageError
+from driftmon.daemon.keeping import Ack, Outcome, Streams
 from driftmon.daemon.repeats import Key
 from driftmon.daemon.store import Store
-from driftmon.daemon.streams import Stream
 from driftmon.monitor.report import Report
-from driftmon.sources.base import Block, Settled, joined
-
-Outcome: TypeAlias = tuple[Block, Settled | Exception]
-Ack: TypeAlias = Literal["durable", "memory"]
-Streams: TypeAlias = Mapping[str, Stream]
+from driftmon.sources.base import Settled, joined
 
 CHECKPOINT_S: Final = 1.0
 RETRY_S: Final = 0.5
 JOURNAL_BYTES: Final = 4 * 1024 * 1024  # read again after a crash, so it is kept short
 
 log: Final = logging.getLogger("driftmon.store")
-
-
-class Keeper(Protocol):
-    """What the pump asks for; `rest_s` is how long it may sleep."""
-
-    ack: Ack
-
-    def settle(self, streams: Streams, outcomes: Sequence[Outcome], at_ms: int) -> Sequence[Outcome]: ...
-    def ticked(self, streams: Streams, reports: Iterable[Report], at_ms: int, at_s: float) -> None: ...
-    def rest_s(self, at_s: float) -> float: ...
-    def finish(self, streams: Streams, at_ms: int) -> None: ...
-
-
-class Forgetful:
-    """Without --storage.path: nothing is kept, nothing waits."""
-
-    ack: Ack = "memory"
-
-    def settle(self, streams: Streams, outcomes: Sequence[Outcome], at_ms: int) -> Sequence[Outcome]:
-        return outcomes
-
-    def ticked(self, streams: Streams, reports: Iterable[Report], at_ms: int, at_s: float) -> None:
-        """Nothing to write."""
-
-    def rest_s(self, at_s: float) -> float:
-        return math.inf
-
-    def finish(self, streams: Streams, at_ms: int) -> None:
-        """Nothing to write."""
 
 
 class Storing:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 
-from driftmon.daemon.keeper import Forgetful, Keeper, Outcome
+from driftmon.daemon.keeping import Forgetful, Keeper, Outcome
 from driftmon.daemon.mailbox import Mailbox, Question
 from driftmon.daemon.streams import Stream
 from driftmon.daemon.telemetry import Telemetry

@@ -18,8 +18,9 @@ import msgspec
 import numpy as np
 
 from driftmon.daemon import deltas
-from driftmon.daemon.database import DiskFull, StorageError, open_database
+from driftmon.daemon.database import DiskFull, StorageError
 from driftmon.daemon.old_state import put_away, read_old
+from driftmon.daemon.opening import open_database
 from driftmon.daemon.repeats import Key
 from driftmon.daemon.state_rows import (
     Place,
@@ -136,15 +137,11 @@ class Store:
         for place in written.keys() - now.keys():
             connection.execute("DELETE FROM pane WHERE (stream, ring, pane) = (?, ?, ?)", (name, *place))
         for place, counts in now.items():
-            if not _same(written.get(place), counts):
+            held = written.get(place)  # panes are replaced, never changed in place; the lifetime is a copy each time
+            if held is None or (held is not counts and not np.array_equal(held, counts)):
                 data = deltas.packed(counts)
                 row = (name, *place, zlib.crc32(data), data)
                 connection.execute("INSERT OR REPLACE INTO pane VALUES (?, ?, ?, ?, ?)", row)
         connection.execute("UPDATE stream SET head = ? WHERE name = ?", (head_of(saved), name))
         connection.execute("DELETE FROM journal WHERE stream = ?", (name,))
         return _Mark(monitor, saved.snapshot, now)
-
-
-def _same(written: Counts | None, now: Counts) -> bool:
-    """Panes are replaced, never changed in place; the lifetime is a copy each time."""
-    return written is now or (written is not None and np.array_equal(written, now))
