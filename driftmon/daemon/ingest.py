@@ -46,7 +46,10 @@ class Ingest:
         self._check(stream)
         if request.method == "HEAD":
             return Response()
-        outcome, repeated = await self._once(request, stream)
+        try:
+            outcome, repeated = await self._once(request, stream)
+        except asyncio.CancelledError:
+            raise busy(503, "the daemon stopped before the records were on the disk; send it again", 5) from None
         return _reply(outcome, repeated)
 
     def _check(self, stream: str) -> None:
