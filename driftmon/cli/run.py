@@ -36,9 +36,7 @@ WEB_CONFIG: Final = (
     help="Ingest, report and admin, also unix:/path; repeatable.",
 )  # fmt: skip
 @click.option("--api.insecure", "insecure", is_flag=True, help="Let other machines reach the API without a password.")
-@click.option(
-    "--web.config.file", "web_config", type=click.Path(path_type=Path), help=WEB_CONFIG
-)
+@click.option("--web.config.file", "web_config", type=click.Path(path_type=Path), help=WEB_CONFIG)
 @click.option("--web.enable-lifecycle", "lifecycle", is_flag=True, help="Allow POST /-/reload.")
 @click.option(
     "--web.external-url", "external_url", default="", metavar="URL", help="How people reach the API; in alerts."

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from driftmon.daemon.access.guard import api_guard, web_guard
@@ -20,6 +21,8 @@ from driftmon.daemon.access.neighbours import Neighbours
 from driftmon.daemon.config import ConfigError, load
 from driftmon.daemon.ingest import Ingest
 from driftmon.daemon.intake import Intake, Positions
+from driftmon.daemon.keeper import Storing
+from driftmon.daemon.keeping import Forgetful, Keeper
 from driftmon.daemon.mailbox import Closed, Mailbox
 from driftmon.daemon.notify import Notifier
 from driftmon.daemon.on_disk import load_references
@@ -28,6 +31,7 @@ from driftmon.daemon.present import Present
 from driftmon.daemon.process import Process, bind_all, forget_paths
 from driftmon.daemon.promotions import Promotions
 from driftmon.daemon.pump import Pump, now_ms
+from driftmon.daemon.repeats import Repeats
 from driftmon.daemon.routes import Actions, Pages, api_app, web_app
 from driftmon.daemon.server import Listener
 from driftmon.daemon.settings import Config
@@ -59,7 +63,9 @@ class App:
         self._restore(streams)
         self.present = Present(config, self._store is None, loaded_ms=now_ms(), started_ms=now_ms())
         self._telemetry, self.mailbox = Telemetry(), Mailbox(config.limits.mailbox_bytes)
-        self._pump = Pump(self.mailbox, self._telemetry, self._deliver, self._publish)
+        self._keeper: Keeper = Forgetful() if self._store is None else Storing(self._store, self._note_full)
+        self._keeper.ack = config.storage.ack
+        self._pump = Pump(self.mailbox, self._telemetry, self._deliver, self._publish, self._keeper)
         self._pump.swap(streams)
         self._intake = Intake(self.mailbox, self._telemetry)
         self._outbox = self._outbox_for(config)
@@ -77,10 +83,11 @@ class App:
         """Until `stop`; raises what made the pump fail, StorageError where the state cannot be saved."""
         self._loop = asyncio.get_running_loop()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        repeats = self._recalled()  # from here on the store is the pump's
         pump = threading.Thread(target=self._run_pump, name="pump")
         pump.start()
         self._notifying = asyncio.create_task(self._outbox.run())
-        web, api = self._listeners()
+        web, api = self._listeners(repeats)
         await self._intake.follow(
             self.present.config, {name: stream.positions for name, stream in self._pump.streams.items()}
         )
@@ -128,6 +135,17 @@ class App:
             if (saved := self._store.load(name)) is not None:
                 stream.restore(saved)
 
+    def _recalled(self) -> Repeats:
+        """The answers to batches that an earlier process counted."""
+        repeats, at_ms, at_s = Repeats(), now_ms(), time.monotonic()
+        for key, (asked_ms, outcome) in ({} if self._store is None else self._store.seen()).items():
+            repeats.recall(key, at_s - max(0, at_ms - asked_ms) / 1000, replace(outcome, durable=True))
+        return repeats
+
+    def _note_full(self, full: bool) -> None:
+        """From the pump's thread."""
+        self._loop.call_soon_threadsafe(setattr, self.present, "disk_full", full)
+
     def _swap(self, streams: Mapping[str, Stream]) -> Positions:
         """In the pump's thread, between two blocks."""
         for name, stream in streams.items():
@@ -141,6 +159,7 @@ class App:
         present = self.present
         present.config, present.loaded_ms, present.load_succeeded = config, now_ms(), True
         present.forget(config.streams)
+        self._keeper.ack = config.storage.ack
         self.mailbox.limit_bytes = config.limits.mailbox_bytes
         old, self._outbox = self._outbox, self._outbox_for(config)
         await _cancelled(self._notifying)
@@ -168,16 +187,9 @@ class App:
         forget_paths(self._process)
         if self._failure is not None:
             raise self._failure
-        self._save()
+        if self._store is not None:
+            self._store.close()
         log.info("stopped")
-
-    def _save(self) -> None:
-        if self._store is None:
-            return
-        for name, stream in self._pump.streams.items():
-            if (saved := stream.saved()) is not None:
-                self._store.save(name, saved)
-        self._store.close()
 
     def _run_pump(self) -> None:
         try:
@@ -216,14 +228,14 @@ class App:
     def _receivers(self) -> list[Receiver]:
         return self._outbox.receivers()
 
-    def _listeners(self) -> tuple[Listener, Listener]:
+    def _listeners(self, repeats: Repeats) -> tuple[Listener, Listener]:
         pages = Pages(self.present, self.mailbox, self._telemetry, self._notifications)
         kept = "" if self._process.storage is None else str(self._process.storage)
         site = Site(self.present, self.mailbox, self._telemetry, self._receivers, kept)
         promotions = Promotions(self.present, self._snapshot_of, self.reload)
         over_http = self.reload if self._process.reload_over_http else None
         actions = Actions(self.present, self._snapshot_of, over_http, promotions)
-        process, ingest = self._process, Ingest(self.present, self.mailbox)
+        process, ingest = self._process, Ingest(self.present, self.mailbox, repeats)
         neighbours = Neighbours((address.host for address in process.api), process.external_url)
         apps = {
             "web": web_guard(web_app(pages), process.keeper),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import Counter
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -23,18 +22,17 @@ from driftmon.daemon.problem import Problem, busy
 from driftmon.daemon.pump import UnknownStream
 from driftmon.daemon.repeats import KEY_BYTES, Repeats
 from driftmon.daemon.settings import Limits
-from driftmon.monitor.batch import MAX_ERRORS
-from driftmon.sources.base import Block, Settled, pieces
+from driftmon.sources.base import Block, Settled, joined, pieces
 
 
 class Ingest:
     """The handler and what it remembers between requests."""
 
-    def __init__(self, present: Present, mailbox: Mailbox) -> None:
+    def __init__(self, present: Present, mailbox: Mailbox, repeats: Repeats) -> None:
         self._present = present
         self._mailbox = mailbox
         self._bodies = Bodies()
-        self._repeats = Repeats()
+        self._repeats = repeats
 
     async def handle(self, request: Request) -> Response:
         try:
@@ -48,7 +46,10 @@ class Ingest:
         self._check(stream)
         if request.method == "HEAD":
             return Response()
-        outcome, repeated = await self._once(request, stream)
+        try:
+            outcome, repeated = await self._once(request, stream)
+        except asyncio.CancelledError:
+            raise busy(503, "the daemon stopped before the records were on the disk; send it again", 5) from None
         return _reply(outcome, repeated)
 
     def _check(self, stream: str) -> None:
@@ -57,16 +58,18 @@ class Ingest:
             raise _unknown(stream, self._present)
         if self._present.draining:
             raise busy(503, "the daemon is shutting down; send it again", 5)
+        if self._present.disk_full:
+            raise busy(503, "the disk of --storage.path is full; make room, and send it again", 5)
 
     async def _once(self, request: Request, stream: str) -> tuple[Settled, bool]:
         key = request.headers.get("idempotency-key")
         if key is None:
-            return await self._take(request, stream), False
+            return await self._take(request, stream, ""), False
         if not 0 < len(key) <= KEY_BYTES:
             raise Problem(400, f"Idempotency-Key must have 1 to {KEY_BYTES} characters")
-        return await self._repeats.once((stream, key), time.monotonic(), lambda: self._take(request, stream))
+        return await self._repeats.once((stream, key), time.monotonic(), lambda: self._take(request, stream, key))
 
-    async def _take(self, request: Request, stream: str) -> Settled:
+    async def _take(self, request: Request, stream: str, key: str) -> Settled:
         length = request.headers.get("content-length", "")
         if not self._mailbox.has_room(int(length) if length.isdigit() else 0):
             raise busy(429, "the mailbox is full; try again", 1)
@@ -76,7 +79,7 @@ class Ingest:
         except asyncio.CancelledError:
             # The server gives up on a client slower than a drain may last. Nothing of its body was counted yet.
             raise busy(503, "the daemon stopped before the body was complete; send it again", 5) from None
-        blocks, answers = _blocks(stream, body, limits)
+        blocks, answers = _blocks(stream, body, limits, key)
         try:
             self._mailbox.offer(blocks)
         except Busy as fault:
@@ -84,10 +87,10 @@ class Ingest:
         except Closed:
             raise busy(503, "the daemon is shutting down; send it again", 5) from None
         outcomes = await asyncio.gather(*answers, return_exceptions=True)
-        return _joined([_settled(outcome, stream, self._present) for outcome in outcomes])
+        return joined([_settled(outcome, stream, self._present) for outcome in outcomes])
 
 
-def _blocks(stream: str, body: bytes, limits: Limits) -> tuple[list[Block], list[asyncio.Future[Settled]]]:
+def _blocks(stream: str, body: bytes, limits: Limits, key: str) -> tuple[list[Block], list[asyncio.Future[Settled]]]:
     """NDJSON is cut at line ends; an array is one block, however long its lines are."""
     if not body.strip():
         raise Problem(400, "the body is empty; send JSON objects, one a line or in an array")
@@ -98,10 +101,21 @@ def _blocks(stream: str, body: bytes, limits: Limits) -> tuple[list[Block], list
             f"an array of more than {limits.array_bytes} bytes (limits.array_bytes); send one object a line (NDJSON)",
         )
     blocks, answers = [], []
-    for first_line, piece in [(1, body)] if whole else pieces(body):
+    cut = [(1, body)] if whole else list(pieces(body))
+    for number, (first_line, piece) in enumerate(cut, 1):
         answer: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
         blocks.append(
-            Block(stream, "http", "ndjson", piece, ack=_settler(answer), origin="http", first_line=first_line)
+            Block(
+                stream,
+                "http",
+                "ndjson",
+                piece,
+                ack=_settler(answer),
+                origin="http",
+                first_line=first_line,
+                key=key,
+                more=number < len(cut),
+            )
         )
         answers.append(answer)
     return blocks, answers
@@ -127,20 +141,6 @@ def _settled(outcome: Settled | BaseException, stream: str, present: Present) ->
     if isinstance(outcome, BaseException):
         raise Problem(500, "the records could not be counted: a bug in driftmon; its log has more") from outcome
     return outcome
-
-
-def _joined(parts: list[Settled]) -> Settled:
-    rejected: Counter[str] = Counter()
-    for part in parts:
-        rejected.update(part.rejected)
-    errors = sorted((error for part in parts for error in part.errors), key=lambda error: error.line)
-    return Settled(
-        sum(part.accepted for part in parts),
-        dict(rejected),
-        sum(part.late for part in parts),
-        tuple(errors[:MAX_ERRORS]),
-        durable=all(part.durable for part in parts),
-    )
 
 
 def _reply(outcome: Settled, repeated: bool) -> Response:

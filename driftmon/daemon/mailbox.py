@@ -108,7 +108,10 @@ class Mailbox:
         return answer
 
     def take(self, timeout_s: float) -> list[Block | Question] | None:
-        """What waits, oldest first, about TAKE_BYTES of it; empty after `timeout_s`; None when closed and empty."""
+        """What waits, oldest first, about TAKE_BYTES of it; empty after `timeout_s`; None when closed and empty.
+
+        A request is never taken in parts: its blocks and its key are committed together or not at all.
+        """
         with self._changed:
             if not self._items and not self._closed:
                 self._changed.wait(timeout_s)
@@ -116,7 +119,7 @@ class Mailbox:
                 return None if self._closed else []
             taken: list[Block | Question] = []
             size = 0
-            while self._items and size < TAKE_BYTES:
+            while self._items and (size < TAKE_BYTES or _goes_on(taken[-1])):
                 item = self._items.popleft()
                 size += _size(item)
                 taken.append(item)
@@ -141,3 +144,7 @@ class Mailbox:
 
 def _size(item: Block | Question) -> int:
     return len(item.data) + BLOCK_OVERHEAD_BYTES if isinstance(item, Block) else 0
+
+
+def _goes_on(item: Block | Question) -> bool:
+    return isinstance(item, Block) and item.more

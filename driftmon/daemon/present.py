@@ -35,6 +35,7 @@ class Present:
     histories: Mapping[str, History] = field(default_factory=dict)
     ended: tuple[Change, ...] = ()
     started_ms: int = 0
+    disk_full: bool = False
 
     def take(self, reports: Mapping[str, Report]) -> None:
         """Newer reports of some streams."""

@@ -1,7 +1,7 @@
 """Pump: the one thread that owns the monitors: take what waits, count it, tell the senders, tick.
 
 Law: a block is answered after it was counted, and everything that was taken together is counted
-before the first answer goes out; that is where a store commits. Nothing here awaits, so nothing interleaves.
+before the first answer goes out; that is where the keeper commits. Nothing here awaits, so nothing interleaves.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 
+from driftmon.daemon.keeping import Forgetful, Keeper, Outcome
 from driftmon.daemon.mailbox import Mailbox, Question
 from driftmon.daemon.streams import Stream
 from driftmon.daemon.telemetry import Telemetry
@@ -19,7 +20,6 @@ from driftmon.sources.base import Ack, Block, Settled
 
 Deliver: TypeAlias = Callable[[Ack, Settled | Exception], None]
 Publish: TypeAlias = Callable[[Mapping[str, Report]], None]
-Outcome: TypeAlias = tuple[Block, Settled | Exception]
 
 log: Final = logging.getLogger("driftmon.pump")
 
@@ -31,7 +31,15 @@ class UnknownStream(LookupError):  # noqa: N818
 class Pump:
     """`deliver` brings an answer back to the event loop, `publish` the reports of streams that ticked."""
 
-    def __init__(self, mailbox: Mailbox, telemetry: Telemetry, deliver: Deliver, publish: Publish) -> None:
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        telemetry: Telemetry,
+        deliver: Deliver,
+        publish: Publish,
+        keeper: Keeper | None = None,
+    ) -> None:
+        self._keeper = keeper or Forgetful()
         self._mailbox = mailbox
         self._telemetry = telemetry
         self._deliver = deliver
@@ -50,11 +58,12 @@ class Pump:
         self._due_s = {}
 
     def run(self) -> None:
-        """Until the mailbox is closed and empty; then each stream ticks a last time."""
+        """Until the mailbox is closed and empty; then each stream ticks and is written a last time."""
         while (items := self._mailbox.take(self._rest_s(time.monotonic()))) is not None:
             self.turn(items, now_ms(), time.monotonic())
         self._due_s = {}
         self.turn([], now_ms(), time.monotonic())
+        self._keeper.finish(self._streams, now_ms())
 
     def turn(self, items: Iterable[Block | Question], at_ms: int, at_s: float) -> None:
         """One round: `at_ms` is the wall clock, for the records; `at_s` the monotonic one, for the ticks."""
@@ -64,9 +73,10 @@ class Pump:
                 _answer(item)
             else:
                 outcomes.append((item, self._observe(item, at_ms)))
-        for block, outcome in outcomes:
+        for block, outcome in self._keeper.settle(self._streams, outcomes, at_ms):
             self._deliver(block.ack, outcome)
         reports = {name: report for name in self._due(at_s) if (report := self._tick(name, at_ms)) is not None}
+        self._keeper.ticked(self._streams, reports.values(), at_ms, at_s)
         if reports:
             self._publish(reports)
 
@@ -102,7 +112,8 @@ class Pump:
         return report
 
     def _rest_s(self, at_s: float) -> float:
-        return max(0.0, min((self._due_s.get(name, at_s) for name in self._streams), default=at_s + 1.0) - at_s)
+        due_s = min((self._due_s.get(name, at_s) for name in self._streams), default=at_s + 1.0)
+        return max(0.0, min(due_s - at_s, self._keeper.rest_s(at_s)))
 
 
 def now_ms() -> int:

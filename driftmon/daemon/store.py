@@ -1,39 +1,54 @@
-"""Store: what a clean shutdown leaves and the next start finds: one file a stream.
+"""Store: the state of all streams in state.db: T1 before an answer goes out, T2 once a second.
 
-Law: a file holds counts, alerts and source positions of the same instant and is replaced as a whole, so
-that a restart never counts a record twice nor misses one that its source can still give.
-Durability of each acknowledged block (SQLite) is to come here; until then a reply says `durable: false`.
+Law: counts, positions, batch ids and alerts of one instant change in one transaction, so a restart never
+counts a record twice nor misses one that was acknowledged or that its source can still give.
+T1 adds what was counted since the last commit to a journal; T2 writes the panes that changed and forgets it.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
-import logging
-import os
+import sqlite3
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote
 
 import msgspec
+import numpy as np
 
-from driftmon.daemon.streams import Saved
-from driftmon.monitor.rules import Alert
+from driftmon.daemon import deltas
+from driftmon.daemon.database import DiskFull, StorageError
+from driftmon.daemon.old_state import put_away, read_old
+from driftmon.daemon.opening import open_database
+from driftmon.daemon.repeats import Key
+from driftmon.daemon.state_rows import (
+    Place,
+    forget_seen,
+    head_of,
+    panes_of,
+    read_seen,
+    read_state,
+    shape_of,
+    write_positions,
+    write_seen,
+)
+from driftmon.daemon.streams import Saved, Stream
+from driftmon.monitor.monitor import Monitor
 from driftmon.monitor.snapshot import Snapshot
-from driftmon.sources.base import Position
+from driftmon.sources.base import Settled
+from driftmon.stats.schema import Counts
 
-log: Final = logging.getLogger("driftmon.store")
-
-FORMAT: Final = "driftmon.state"
-VERSION: Final = 1
+__all__ = ["DiskFull", "StorageError", "Store"]
 
 
-class StorageError(Exception):
-    """The storage cannot be used; `exit_code` says why: 73 not created, 74 I/O error, 75 in use."""
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Of one stream: whose counts the database has, and up to where."""
 
-    def __init__(self, exit_code: int, message: str) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+    monitor: Monitor
+    snapshot: Snapshot | None  # journal and panes together have these counts; None: no journal entry can go on there
+    written: Mapping[Place, Counts]  # the panes have these
 
 
 class Store:
@@ -41,96 +56,92 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as fault:
-            raise StorageError(
-                73, f"--storage.path {folder}: {fault.strerror}; choose a folder this user may write"
-            ) from fault
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as fault:
-            os.close(self._lock)
-            raise StorageError(
-                75, f"--storage.path {folder}: another driftmon uses it; stop it or choose another folder"
-            ) from fault
+        self._database = open_database(folder)
+        self._marks: dict[str, _Mark] = {}
+        self.journal_bytes = 0
 
     def load(self, stream: str) -> Saved | None:
-        """The state of a stream; None if there is none, or if it cannot be read, when it is put aside."""
-        path = self._path(stream)
-        try:
-            return _from_tree(json.loads(path.read_bytes()))
-        except FileNotFoundError:
-            return None
-        except OSError as fault:
-            raise StorageError(74, f"{path}: {fault.strerror}; check the disk and the permissions") from fault
-        except (ValueError, KeyError, TypeError) as fault:
-            aside = path.with_suffix(".corrupt")
-            os.replace(path, aside)
-            log.error(
-                "%s cannot be read (%s); it was moved to %s and stream %s starts empty", path, fault, aside, stream
-            )
-            return None
+        """The state of a stream; None if there is none."""
+        return read_state(self._database, stream) or read_old(self._folder, stream)
 
-    def save(self, stream: str, saved: Saved) -> None:
-        """Replace the state of a stream; the old one stands until the new one is on the disk."""
-        path = self._path(stream)
-        try:
-            _replace(path, json.dumps(_tree(saved), ensure_ascii=True).encode())
-        except OSError as fault:
-            raise StorageError(74, f"{path}: {fault.strerror}; the state of stream {stream} is not saved") from fault
+    def seen(self) -> dict[Key, tuple[int, Settled]]:
+        """The batches counted lately, oldest first: when, and what became of them."""
+        return read_seen(self._database)
+
+    def commit(self, streams: Mapping[str, Stream], seen: Mapping[Key, Settled], at_ms: int) -> None:
+        """T1: what these streams counted since their last commit, their positions, these batch ids."""
+        marks = dict(self._marks)
+        with self._database.transaction() as connection:
+            for name, stream in streams.items():
+                entry = self._journal(connection, name, stream)
+                marks[name] = self._save(connection, name, stream) if entry is None else entry
+                write_positions(connection, name, stream.positions)
+            write_seen(connection, seen, at_ms)
+        self._marks = marks
+
+    def checkpoint(self, streams: Mapping[str, Stream], seen: Mapping[Key, Settled], at_ms: int) -> None:
+        """T2: the panes that changed, alerts, positions, these batch ids; ids that are old are forgotten."""
+        marks = {}
+        with self._database.transaction() as connection:
+            for name, stream in streams.items():
+                if stream.monitor is not None:
+                    marks[name] = self._save(connection, name, stream)
+                    write_positions(connection, name, stream.positions)
+            write_seen(connection, seen, at_ms)
+            forget_seen(connection, at_ms)
+        for name in marks.keys() - self._marks.keys():
+            put_away(self._folder, name)
+        self._marks, self.journal_bytes = marks, 0
+        self._database.shorten_log()
+
+    def closed_panes(self, streams: Mapping[str, Stream]) -> None:
+        """After ticks, which move counts from pane to pane and add none. Call it before the next block is counted."""
+        for name, stream in streams.items():
+            if (mark := self._mark_of(name, stream)) is not None and mark.snapshot is not None:
+                now = mark.monitor.snapshot()
+                committed = np.array_equal(now.counts, mark.snapshot.counts)
+                self._marks[name] = replace(mark, snapshot=now if committed else None)
 
     def close(self) -> None:
         """Let another process have the folder."""
-        os.close(self._lock)
+        with suppress(DiskFull):  # what is in the log is found by the next start too
+            self._database.shorten_log(above_bytes=0)
+        self._database.close()
 
-    def _path(self, stream: str) -> Path:
-        return self._folder / f"{quote(stream, safe='')}.state.json"
+    def _mark_of(self, name: str, stream: Stream) -> _Mark | None:
+        """None where the database has not the shape this stream counts in."""
+        mark = self._marks.get(name)
+        return mark if mark is not None and mark.monitor is stream.monitor else None
 
+    def _journal(self, connection: sqlite3.Connection, name: str, stream: Stream) -> _Mark | None:
+        """None where there is nothing in the database that an entry could be added to."""
+        mark = self._mark_of(name, stream)
+        if mark is None or mark.snapshot is None:
+            return None
+        after = mark.monitor.snapshot()
+        delta = msgspec.msgpack.encode(deltas.between(mark.snapshot, after))
+        row = (name, zlib.crc32(delta), delta)
+        connection.execute("INSERT INTO journal (stream, crc, delta) VALUES (?, ?, ?)", row)
+        self.journal_bytes += len(delta)
+        return replace(mark, snapshot=after)
 
-def _replace(path: Path, data: bytes) -> None:
-    new = path.with_suffix(".new")
-    with open(new, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the name, too, must be on the disk
-    finally:
-        os.close(folder)
-
-
-def _tree(saved: Saved) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "snapshot": _text(saved.snapshot),
-        "reference": None if saved.reference is None else _text(saved.reference),
-        "alerts": msgspec.to_builtins(saved.alerts),
-        "spent": {rule: dict(panes) for rule, panes in saved.spent.items()},
-        "positions": {origin: dict(position) for origin, position in saved.positions.items()},
-    }
-
-
-def _from_tree(tree: Any) -> Saved:
-    if not isinstance(tree, dict) or tree.get("format") != FORMAT or tree.get("version") != VERSION:
-        raise ValueError(f"not a {FORMAT} of version {VERSION}")
-    reference = tree["reference"]
-    return Saved(
-        Snapshot.from_bytes(_bytes(tree["snapshot"])),
-        msgspec.convert(tree["alerts"], tuple[Alert, ...]),
-        msgspec.convert(tree["positions"], dict[str, Position]),
-        None if reference is None else Snapshot.from_bytes(_bytes(reference)),
-        msgspec.convert(tree.get("spent", {}), dict[str, dict[str, int]]),
-    )
-
-
-def _text(snapshot: Snapshot) -> str:
-    return snapshot.to_bytes().decode("utf-8", "surrogatepass")
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+    def _save(self, connection: sqlite3.Connection, name: str, stream: Stream) -> _Mark:
+        saved, monitor, mark = stream.saved(), stream.monitor, self._mark_of(name, stream)
+        assert saved is not None
+        assert monitor is not None
+        if mark is None:
+            connection.execute("DELETE FROM pane WHERE stream = ?", (name,))
+            connection.execute("DELETE FROM offset WHERE stream = ?", (name,))
+            connection.execute("INSERT OR REPLACE INTO stream VALUES (?, ?, ?, x'')", (name, *shape_of(saved)))
+        written, now = {} if mark is None else mark.written, panes_of(saved.snapshot)
+        for place in written.keys() - now.keys():
+            connection.execute("DELETE FROM pane WHERE (stream, ring, pane) = (?, ?, ?)", (name, *place))
+        for place, counts in now.items():
+            held = written.get(place)  # panes are replaced, never changed in place; the lifetime is a copy each time
+            if held is None or (held is not counts and not np.array_equal(held, counts)):
+                data = deltas.packed(counts)
+                row = (name, *place, zlib.crc32(data), data)
+                connection.execute("INSERT OR REPLACE INTO pane VALUES (?, ?, ?, ?, ?)", row)
+        connection.execute("UPDATE stream SET head = ? WHERE name = ?", (head_of(saved), name))
+        connection.execute("DELETE FROM journal WHERE stream = ?", (name,))
+        return _Mark(monitor, saved.snapshot, now)

@@ -5,11 +5,12 @@ Law: a block holds whole records only and is acknowledged exactly once, with Set
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias
 
-from driftmon.monitor.batch import LineError
+from driftmon.monitor.batch import MAX_ERRORS, LineError
 
 BLOCK_BYTES: Final = 256 * 1024  # one block keeps the pump busy for about a millisecond
 
@@ -29,6 +30,21 @@ class Settled:
     durable: bool = False
 
 
+def joined(parts: Sequence[Settled]) -> Settled:
+    """What became of a request, from what became of its blocks."""
+    rejected: Counter[str] = Counter()
+    for part in parts:
+        rejected.update(part.rejected)
+    errors = sorted((error for part in parts for error in part.errors), key=lambda error: error.line)
+    return Settled(
+        sum(part.accepted for part in parts),
+        dict(rejected),
+        sum(part.late for part in parts),
+        tuple(errors[:MAX_ERRORS]),
+        durable=all(part.durable for part in parts),
+    )
+
+
 Ack: TypeAlias = Callable[[Settled | Exception], None]
 
 
@@ -42,7 +58,8 @@ class Block:
 
     `source` is the kind of source (a metric label), `origin` the very one ("file:/var/log/a.ndjson");
     `position` is where its source would go on after this block. `first_line` is the number of the
-    block's first line in its input, so that errors name the line a person can look up.
+    block's first line in its input, so that errors name the line a person can look up. Blocks of one
+    request are counted and committed together: all but the last have `more`, and share its `key`.
     """
 
     stream: str
@@ -53,6 +70,8 @@ class Block:
     ack: Ack = unanswered
     origin: str = ""
     first_line: int = 1
+    key: str = ""
+    more: bool = False
 
 
 class Limits(Protocol):

@@ -44,7 +44,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert (stream.pseudocount, stream.tick_ms, stream.stale_after_ms) == (0.5, 10_000, 900_000)
     assert [sink.type for sink in config.sinks] == ["log"]
     assert config.external_labels == {}
-    assert config.storage == StorageSettings(ack="memory")
+    assert config.storage == StorageSettings(ack="durable")
     assert config.metrics == MetricsSettings(set="core", bins="none")
     assert config.limits == Limits()
     assert config.rules == DEFAULT_RULES

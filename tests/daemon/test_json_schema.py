@@ -100,7 +100,7 @@ SPOILT = [
     ("- {type: log}", "- {type: slack}"),
     ("- {type: log}", "- {type: webhook}"),
     ("set: core", "set: all"),
-    ("ack: memory", "ack: durable"),
+    ("ack: durable", "ack: disk"),
     ("series: 10000", "series: 0"),
     ("series: 10000", "serie: 10000"),
 ]

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -125,3 +126,12 @@ def test_a_question_is_answered_by_the_owner_between_two_blocks() -> None:
 
     answered_by, asked_by = asyncio.run(scenario())
     assert answered_by != asked_by
+
+
+def test_a_request_of_several_blocks_is_never_taken_in_parts() -> None:
+    """Its key is committed with all of its records: half of them on the disk would be counted again by a retry."""
+    mailbox = Mailbox(64 * TAKE_BYTES)
+    parts = [replace(block(TAKE_BYTES, f"part {number}"), more=number < 3) for number in (1, 2, 3)]
+    mailbox.offer([*parts, block(1, "next")])
+    assert names(mailbox) == ["part 1", "part 2", "part 3"]
+    assert names(mailbox) == ["next"]

@@ -75,3 +75,13 @@ def test_more_keys_than_there_is_room_for_push_the_oldest_out(monkeypatch: pytes
         assert not (await repeats.once(("s", "a"), 0.0, count))[1]
 
     run(scenario)
+
+
+def test_an_answer_of_an_earlier_process_is_a_repeat_until_its_time_is_over() -> None:
+    async def scenario() -> None:
+        repeats, count = Repeats(), Counting()
+        repeats.recall(("s", "k"), -10.0, Settled(7, durable=True))
+        assert await repeats.once(("s", "k"), 0.0, count) == (Settled(7, durable=True), True)
+        assert await repeats.once(("s", "k"), KEEP_S - 10.0, count) == (Settled(1), False)
+
+    run(scenario)

@@ -217,7 +217,7 @@ def test_evidence_goes_on_through_a_restart_as_if_there_had_been_none(tmp_path: 
     go(broken, 0, at)
     restarted = made(tmp_path, rules=[EVIDENCE], **BY_TIME)
     store = Store(tmp_path / "state")
-    store.save("s", saved_of(broken))
+    store.checkpoint({"s": broken}, {}, 0)
     loaded = store.load("s")
     store.close()
     assert loaded is not None

@@ -1,0 +1,121 @@
+"""Keeper: when the store commits, and which answers wait for it.
+
+Law: an answer that says `durable` goes out after its commit. While the disk is full nothing is lost and nothing
+counted twice: those answers wait, new requests are refused, and the first commit that succeeds releases them.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from driftmon.daemon.database import DiskFull, StorageError
+from driftmon.daemon.keeping import Ack, Outcome, Streams
+from driftmon.daemon.repeats import Key
+from driftmon.daemon.store import Store
+from driftmon.monitor.report import Report
+from driftmon.sources.base import Settled, joined
+
+CHECKPOINT_S: Final = 1.0
+RETRY_S: Final = 0.5
+JOURNAL_BYTES: Final = 4 * 1024 * 1024  # read again after a crash, so it is kept short
+
+log: Final = logging.getLogger("driftmon.store")
+
+
+class Storing:
+    """With a store; `full` is told when the disk fills up and when there is room again."""
+
+    def __init__(self, store: Store, full: Callable[[bool], None]) -> None:
+        self.ack: Ack = "durable"
+        self._store = store
+        self._tell_full = full
+        self._held: list[Outcome] = []  # answers that wait for the disk
+        self._seen: dict[Key, Settled] = {}  # batches not committed yet
+        self._dirty = False
+        self._full = False
+        self._due_s = 0.0
+
+    def settle(self, streams: Streams, outcomes: Sequence[Outcome], at_ms: int) -> Sequence[Outcome]:
+        """T1 for what was counted together; the outcomes that may be told now."""
+        self._dirty |= bool(outcomes)
+        self._seen |= _batches(outcomes, streams)
+        if self.ack == "memory":
+            return outcomes
+        now = [one for one in outcomes if one[0].position is not None]  # read again from there after a crash
+        waiting = self._held + [one for one in outcomes if one[0].position is None]
+        if not waiting:
+            return now
+        names = {block.stream for block, _ in waiting}
+        durable = {name: stream for name, stream in streams.items() if name in names and stream.monitor is not None}
+        if not self._try(lambda: self._store.commit(durable, self._seen, at_ms)):
+            self._held = waiting
+            return now
+        self._held, self._seen = [], {}
+        return now + [(block, _durable(outcome, block.stream in durable)) for block, outcome in waiting]
+
+    def ticked(self, streams: Streams, reports: Iterable[Report], at_ms: int, at_s: float) -> None:
+        """T2 when a second has passed, or alerts changed: before anybody is told of it."""
+        told = [bool(report.changes) for report in reports]
+        self._dirty |= bool(told)
+        if told:
+            self._store.closed_panes(streams)
+        long = self._store.journal_bytes > JOURNAL_BYTES
+        if self._dirty and not self._held and (any(told) or long or at_s >= self._due_s):
+            self._due_s = at_s + CHECKPOINT_S
+            self._checkpoint(streams, at_ms)
+
+    def rest_s(self, at_s: float) -> float:
+        """Until the next T2, or until the disk is tried again."""
+        if self._held:
+            return RETRY_S
+        return max(0.0, self._due_s - at_s) if self._dirty else math.inf
+
+    def finish(self, streams: Streams, at_ms: int) -> None:
+        """The last T2; StorageError 74 where there is still no room for it."""
+        if not self._checkpoint(streams, at_ms):
+            raise StorageError(74, "the disk of --storage.path is full; the state of the last commit stays")
+
+    def _checkpoint(self, streams: Streams, at_ms: int) -> bool:
+        done = self._try(lambda: self._store.checkpoint(streams, self._seen, at_ms))
+        if done:
+            self._seen, self._dirty = {}, False
+        return done
+
+    def _try(self, write: Callable[[], None]) -> bool:
+        try:
+            write()
+        except DiskFull as fault:
+            self._note_full(fault)
+            return False
+        self._note_full(None)
+        return True
+
+    def _note_full(self, fault: DiskFull | None) -> None:
+        full = fault is not None
+        if full == self._full:
+            return
+        self._full = full
+        self._tell_full(full)
+        if full:
+            log.error("%s: the disk is full; requests are refused until there is room", fault)
+        else:
+            log.info("there is room on the disk again; what waited is written")
+
+
+def _batches(outcomes: Sequence[Outcome], streams: Streams) -> dict[Key, Settled]:
+    """Keys whose every block was counted, by a stream whose counts outlive a crash."""
+    parts: dict[Key, list[Settled | Exception]] = {}
+    for block, outcome in outcomes:
+        stream = streams.get(block.stream)
+        if block.key and stream is not None and stream.monitor is not None:
+            parts.setdefault((block.stream, block.key), []).append(outcome)
+    counted = {key: [one for one in found if isinstance(one, Settled)] for key, found in parts.items()}
+    return {key: joined(found) for key, found in counted.items() if len(found) == len(parts[key])}
+
+
+def _durable(outcome: Settled | Exception, stored: bool) -> Settled | Exception:
+    return replace(outcome, durable=stored) if isinstance(outcome, Settled) else outcome
