@@ -221,6 +221,7 @@ def test_a_mean_of_the_pods_values_is_not_the_fleets(fleet: Fleet) -> None:
     """Why the rules sum counts: the pods' own KL, averaged however, is too large."""
     own = query(fleet.url, 'driftmon_kl_divergence_nats{feature="amount", window="fast", direction="q_p"}')
     merged = fleet.value("feature:driftmon_kl_divergence_nats:merged", "one", "amount", direction="q_p")
-    weighted = query(fleet.url, 'feature:driftmon_kl_divergence_debiased_nats:mean{feature="amount", window="fast"}')
+    mean = 'feature:driftmon_kl_divergence_debiased_nats:mean{feature="amount", window="fast"}'
+    until("the mean, of another group of rules", lambda: query(fleet.url, mean))
     assert len(own) == 4
-    assert float(weighted[0]["value"][1]) > merged
+    assert float(query(fleet.url, mean)[0]["value"][1]) > merged
