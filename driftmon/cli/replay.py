@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from driftmon.cli.support.counting import layout_of
 from driftmon.cli.support.faults import Fault, told
 from driftmon.cli.support.inputs import opened
 from driftmon.cli.support.records import Refusals
@@ -23,6 +22,7 @@ from driftmon.cli.support.replay_survey import Survey, survey
 from driftmon.cli.support.snapshots import CONFIG, STREAM, configured, stream_of, write_bytes
 from driftmon.daemon.on_disk import load_reference
 from driftmon.daemon.settings import Config, StreamSettings
+from driftmon.daemon.streams import layout_of
 from driftmon.monitor.batch import Batch
 from driftmon.monitor.report import Report
 from driftmon.monitor.rules import Change

@@ -73,7 +73,7 @@ class Stream:
         self._family = family
         self.positions: dict[str, Position] = {}
         self._rules = tuple(rules)
-        self._decoders = Decoders(_layout(settings), limits.line_bytes)
+        self._decoders = Decoders(layout_of(settings), limits.line_bytes)
         self._other = other
         self._warned: set[str] = set()  # features whose live rows were said to depend on one another
         self._aligned_to: Schema | None = None
@@ -193,7 +193,8 @@ def build_streams(config: Config, references: Mapping[str, Snapshot]) -> dict[st
     return streams
 
 
-def _layout(settings: StreamSettings) -> Layout:
+def layout_of(settings: StreamSettings) -> Layout:
+    """What is read of each record of a stream."""
     time = settings.time
     return Layout(settings.features, None if time is None else TimeField(time.field, time.unit))
 

@@ -23,7 +23,8 @@ from driftmon.cli.support.records import Refusals, all_batches
 from driftmon.cli.support.sampling import Systematic
 from driftmon.daemon.decoders import Decoders
 from driftmon.daemon.settings import StreamSettings
-from driftmon.formats.layout import LINE_BYTES, Layout, TimeField
+from driftmon.daemon.streams import layout_of
+from driftmon.formats.layout import LINE_BYTES, Layout
 from driftmon.monitor.batch import Batch, LineError
 from driftmon.monitor.blocks import Blocks
 from driftmon.monitor.calibration import evidence_pane_ms
@@ -35,12 +36,6 @@ from driftmon.monitor.warmup import joined
 from driftmon.sources.base import Block
 from driftmon.stats.columns import Column
 from driftmon.stats.schema import Schema
-
-
-def layout_of(stream: StreamSettings) -> Layout:
-    """What is read of each record of a stream."""
-    time = stream.time
-    return Layout(stream.features, None if time is None else TimeField(time.field, time.unit))
 
 
 def reference(sources: list[Input], stream: StreamSettings, refusals: Refusals, jobs: int = 1) -> Snapshot:
