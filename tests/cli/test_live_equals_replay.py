@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from driftmon.cli.support.counting import layout_of
 from driftmon.cli.support.replay_engine import Replay, stream_for
 from driftmon.daemon.config import load
 from driftmon.daemon.on_disk import load_reference
+from driftmon.daemon.streams import layout_of
 from driftmon.formats.ndjson import Decoder
 from driftmon.monitor.report import Report
 from tests.cli import visits
