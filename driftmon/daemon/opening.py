@@ -13,26 +13,15 @@ from pathlib import Path
 from typing import Final
 
 from driftmon.daemon.database import WAL_BYTES, Damaged, Database, StorageError, code_of
+from driftmon.daemon.tables import TABLES, VERSION
 
 log: Final = logging.getLogger("driftmon.store")
 
-VERSION: Final = 1
 # EXCLUSIVE comes before WAL: no shared memory, so no second process, and this connection is the instance lock.
 PRAGMAS: Final = (
     "locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=EXTRA", "wal_autocheckpoint=0", "cell_size_check=ON",
     "trusted_schema=OFF", "mmap_size=0", f"journal_size_limit={WAL_BYTES}",
 )  # fmt: skip
-TABLES: Final = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
-CREATE TABLE stream (name TEXT PRIMARY KEY, shape BLOB NOT NULL, reference BLOB, head BLOB NOT NULL) STRICT;
-CREATE TABLE pane (stream TEXT, ring TEXT, pane INTEGER, crc INTEGER NOT NULL, data BLOB NOT NULL,
-                   PRIMARY KEY (stream, ring, pane)) STRICT;
-CREATE TABLE offset (stream TEXT, origin TEXT, position TEXT NOT NULL, PRIMARY KEY (stream, origin)) STRICT;
-CREATE TABLE journal (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, crc INTEGER NOT NULL, delta BLOB NOT NULL) STRICT;
-CREATE TABLE seen (stream TEXT, key TEXT, at_ms INTEGER NOT NULL, outcome BLOB NOT NULL,
-                   PRIMARY KEY (stream, key)) STRICT;
-CREATE INDEX seen_at ON seen (at_ms);
-"""
 
 
 def open_database(folder: Path) -> Database:

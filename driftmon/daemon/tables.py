@@ -1,0 +1,21 @@
+"""Tables: what state.db consists of, and which version of it this driftmon writes.
+
+Law: a version is written once and never changed; a newer one says how the older becomes it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+VERSION: Final = 1
+TABLES: Final = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+CREATE TABLE stream (name TEXT PRIMARY KEY, shape BLOB NOT NULL, reference BLOB, head BLOB NOT NULL) STRICT;
+CREATE TABLE pane (stream TEXT, ring TEXT, pane INTEGER, crc INTEGER NOT NULL, data BLOB NOT NULL,
+                   PRIMARY KEY (stream, ring, pane)) STRICT;
+CREATE TABLE offset (stream TEXT, origin TEXT, position TEXT NOT NULL, PRIMARY KEY (stream, origin)) STRICT;
+CREATE TABLE journal (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, crc INTEGER NOT NULL, delta BLOB NOT NULL) STRICT;
+CREATE TABLE seen (stream TEXT, key TEXT, at_ms INTEGER NOT NULL, outcome BLOB NOT NULL,
+                   PRIMARY KEY (stream, key)) STRICT;
+CREATE INDEX seen_at ON seen (at_ms);
+"""
