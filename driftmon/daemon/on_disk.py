@@ -68,7 +68,7 @@ def _downloaded(stream: StreamSettings) -> bytes:
     from driftmon.daemon.remote import RemoteError, fetch  # noqa: PLC0415  most configurations need no HTTP client
 
     try:
-        return fetch(stream.reference.url, stream.reference.sha256)
+        return fetch(stream.reference.url, stream.reference.sha256, stream.reference.login)
     except RemoteError as error:
         fault, _, cure = str(error).rpartition("; ")
         raise _error(stream, f"{shown_url(stream.reference.url)} cannot be used, {fault}", cure) from error

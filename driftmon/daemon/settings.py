@@ -18,6 +18,7 @@ from driftmon.daemon.yaml_nodes import Keys, Node
 from driftmon.monitor.panes import Window
 from driftmon.monitor.rules import Rule
 from driftmon.monitor.slots import Slots
+from driftmon.outward.login import Login
 from driftmon.stats.edges import FeatureSpec
 
 KIB, MIB = 1024, 1024 * 1024
@@ -68,6 +69,7 @@ class ReferenceSettings:
     stream: str = ""
     url: str = ""
     sha256: str = ""
+    login: Login = Login()
     place: str = field(default="", compare=False)
 
 

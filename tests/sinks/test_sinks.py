@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 
 from driftmon import plugins
+from driftmon.outward.login import Login
 from driftmon.render.notice import Notice
 from driftmon.sinks import alertmanager, base, log, webhook
 from driftmon.sinks.base import Reject, Retry, Sink
+from tests.daemon.access_kit import basic
 
 FIRING = Notice("firing", {"alertname": "A", "feature": "x"}, {"value": "0.3", "top_bins": "x=secret 1 % -> 2 %"}, 1000)
 RESOLVED = Notice("resolved", {"alertname": "A", "feature": "x"}, {"value": "0.01"}, 1000, ends_ms=2000)
@@ -152,10 +154,31 @@ def test_nobody_there_is_retried(kind: Any) -> None:
 def test_alertmanager_gets_the_v2_array(receiver: Any, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("t0ken\n")
-    send(alertmanager.Sink(alertmanager.Options(receiver.url + "/", token)), [FIRING, RESOLVED])
+    send(alertmanager.Sink(alertmanager.Options(receiver.url + "/", bearer_token_file=token)), [FIRING, RESOLVED])
     ((path, headers, _),) = receiver.requests
     assert (path, headers["Authorization"]) == ("/api/v2/alerts", "Bearer t0ken")
     assert receiver.bodies()[0][0]["labels"] == {"alertname": "A", "feature": "x"}
+
+
+@pytest.mark.parametrize("kind", [alertmanager, webhook])
+def test_a_user_logs_in_with_the_password_of_the_moment(kind: Any, receiver: Any, tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    sink = kind.Options(receiver.url, username="me", password_file=secret)
+    for word in ("first", "second"):
+        secret.write_text(word + "\n")
+        send(kind.Sink(sink), [FIRING])
+        assert receiver.requests[-1][1]["Authorization"] == basic("me", word)["Authorization"]
+    secret.unlink()
+    with pytest.raises(Retry, match="cannot read password_file"):  # not sent without it
+        send(kind.Sink(sink), [FIRING])
+    assert len(receiver.requests) == 2
+
+
+def test_of_a_refusal_without_end_a_beginning_is_read(receiver: Any) -> None:
+    receiver.replies = [(500, {}, "x" * 50_000_000)]
+    with pytest.raises(Retry) as raised:
+        send(webhook.Sink(webhook.Options(receiver.url)), [FIRING])
+    assert len(str(raised.value)) < 300
 
 
 def named(*names: str) -> list[Notice]:
@@ -197,8 +220,8 @@ def test_an_alertmanager_that_goes_away_while_bisecting_is_retried(receiver: Any
 
 
 async def _post(url: str) -> None:
-    async with base.client() as http:
-        await base.post(http, url, b"{}", {})
+    async with base.client(Login()) as http:
+        await base.post(http, url, b"{}", {}, Login())
 
 
 def test_what_is_logged_of_a_failed_send_holds_no_credential() -> None:
