@@ -16,8 +16,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
+from starlette.types import ASGIApp
+
 from driftmon.daemon.access.guard import api_guard, web_guard
+from driftmon.daemon.access.handshakes import Handshakes
 from driftmon.daemon.access.neighbours import Neighbours
+from driftmon.daemon.access.refusals import Door
 from driftmon.daemon.config import ConfigError, load
 from driftmon.daemon.ingest import Ingest
 from driftmon.daemon.intake import Intake, Positions
@@ -222,8 +226,9 @@ class App:
         return None if found is None else found.snapshot
 
     def _notifications(self) -> Iterator[Family]:
-        """Of the outbox of this moment; a reload makes another."""
-        return self._outbox.families()
+        """Of the outbox of this moment, a reload makes another; and who did not get in."""
+        yield from self._outbox.families()
+        yield from self._process.families()
 
     def _receivers(self) -> list[Receiver]:
         return self._outbox.receivers()
@@ -237,13 +242,21 @@ class App:
         actions = Actions(self.present, self._snapshot_of, over_http, promotions)
         process, ingest = self._process, Ingest(self.present, self.mailbox, repeats)
         neighbours = Neighbours((address.host for address in process.api), process.external_url)
-        apps = {
-            "web": web_guard(web_app(pages), process.keeper),
-            "api": api_guard(api_app(pages, actions, ingest, site), process.keeper, neighbours),
+        refusals = process.refusals
+        apps: dict[Door, ASGIApp] = {
+            "web": web_guard(web_app(pages), process.keeper, refusals),
+            "api": api_guard(api_app(pages, actions, ingest, site), process.keeper, neighbours, refusals),
         }
         connections, context = self.present.config.limits.connections, process.context
         started = {
-            kind: Listener(app, [opened for _, opened in self._sockets[kind]], connections, REQUEST_GRACE_S, context)
+            kind: Listener(
+                app,
+                [opened for _, opened in self._sockets[kind]],
+                connections,
+                REQUEST_GRACE_S,
+                context,
+                Handshakes(kind, refusals),
+            )
             for kind, app in apps.items()
         }
         for listener in started.values():

@@ -82,9 +82,9 @@ class AsyncPinned(httpx.AsyncBaseTransport):
             await self._inner.aclose()
 
 
-def _trusted(login: Login) -> ssl.SSLContext | bool:
-    """True: the authorities that httpx brings, or those of SSL_CERT_FILE."""
-    return True if login.ca_file is None else login.context()
+def _trusted(login: Login) -> ssl.SSLContext:
+    """Without `ca_file` the authorities that httpx brings, or those of SSL_CERT_FILE."""
+    return httpx.create_ssl_context() if login.ca_file is None else login.context()
 
 
 def _target(request: httpx.Request) -> tuple[str, int]:

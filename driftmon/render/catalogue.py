@@ -158,6 +158,9 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     _process("alert_notifications_failed_total", "counter", "", "Notifications that failed; those worth it are retried.", "sink"),
     _process("config_last_reload_successful", "gauge", "", "1 if the last load of the configuration succeeded."),
     _process("config_last_reload_success_timestamp_seconds", "gauge", "seconds", "When the configuration was last loaded with success."),
+    _process("web_config_last_reload_successful", "gauge", "", "1 if the file of --web.config.file in force is the one on disk; 0 where a change of it was refused. Only with that flag."),
+    _process("http_requests_refused_total", "counter", "", "Requests that did not get in: unauthenticated, forbidden, throttled (too many logins of an address), busy (too many at once), host, origin.", "listener", "reason"),
+    _process("tls_handshakes_refused_total", "counter", "", "TLS handshakes that led to no connection: limit (too many under way) or failed (also those that took over 5 s).", "listener", "reason"),
     _process("build_info", "info", "", "1, with the versions of driftmon and Python.", "version", "python"),
 )
 # fmt: on
