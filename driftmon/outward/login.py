@@ -41,10 +41,9 @@ class Login:
     def headers(self) -> dict[str, str]:
         """Authorization, or nothing; LoginError."""
         if self.bearer_token_file is not None:
-            return {"Authorization": f"Bearer {_secret('bearer_token_file', self.bearer_token_file)}"}
+            return bearer(_secret("bearer_token_file", self.bearer_token_file))
         if self.username is not None and self.password_file is not None:
-            pair = f"{self.username}:{_secret('password_file', self.password_file)}"
-            return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+            return basic(self.username, _secret("password_file", self.password_file))
         return {}
 
     def context(self) -> ssl.SSLContext:
@@ -57,6 +56,18 @@ class Login:
             raise LoginError(f"ca_file {self.ca_file} holds no certificate; name a PEM file of authorities") from None
         except OSError as error:
             raise LoginError(f"cannot read ca_file {self.ca_file}: {error.strerror}; correct the path") from None
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    """
+    >>> basic("me", "pass")
+    {'Authorization': 'Basic bWU6cGFzcw=='}
+    """
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
 def check_login(login: Login) -> None:
