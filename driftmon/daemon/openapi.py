@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from driftmon.daemon.access.scopes import needed
+
 TEXT: Final = {"text/plain": {"schema": {"type": "string"}}}
 HTML: Final = {"text/html": {"schema": {"type": "string"}}}
 STREAM: Final = {"name": "stream", "in": "path", "required": True, "schema": {"type": "string"}}
@@ -125,6 +127,10 @@ OPENAPI: Final[dict[str, Any]] = {
         "securitySchemes": {
             "user": {"type": "http", "scheme": "basic"},
             "token": {"type": "http", "scheme": "bearer", "description": "Of scope ingest, read or admin."},
+            "certificate": {
+                "type": "mutualTLS",
+                "description": "Where client_auth_type asks for one; beside the others.",
+            },
         }
     },
     "security": [{}, {"user": []}, {"token": []}],  # {}: without --web.config.file nobody is asked
@@ -159,3 +165,27 @@ OPENAPI: Final[dict[str, Any]] = {
         "/api/v1/streams/{stream}/reference/promote": _promote(),
     },
 }
+
+REFUSED: Final = _answers(
+    {},
+    _401="A user or token is asked for, and what was sent is none; not where nobody is asked.",
+    _403="The token is of another scope, or the Host or Origin is none of ours.",
+    _429="Too many failed logins from this address, or too many logins at once; see Retry-After.",
+)
+
+
+def _tell_who_may() -> None:
+    """What the guard may answer before a handler is asked; a probe asks nobody."""
+    for path, methods in OPENAPI["paths"].items():
+        for method, operation in methods.items():
+            scope, answers = needed(method.upper(), path), operation["responses"]
+            if scope is None:
+                operation["security"] = []
+                continue
+            operation["x-scope"] = scope.value
+            for status, refused in REFUSED.items():
+                said = f"{answers[status]['description']} " if status in answers else ""
+                answers[status] = {**refused, "description": said + refused["description"]}
+
+
+_tell_who_may()

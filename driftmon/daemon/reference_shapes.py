@@ -17,6 +17,7 @@ from driftmon.monitor.seasonal import too_long
 from driftmon.monitor.slots import Slots
 from driftmon.monitor.warmup import SAMPLE_ROWS
 from driftmon.outward.login import Login
+from driftmon.outward.targets import forbidden, literal
 
 OBSERVATIONS: Final = 20_000
 MOST_OBSERVATIONS: Final = 10_000_000
@@ -40,6 +41,9 @@ class FileReference(Login):
             raise KeyFault("path", "beside url or sha256", "use path, or url and sha256")
         if self.url is not None and not (self.url.startswith("https://") and urlsplit(self.url).hostname):
             raise KeyFault("url", "is no https URL", "write url: https://host/path")
+        address = literal(urlsplit(self.url or "").hostname or "")
+        if address is not None and (reason := forbidden(address)):
+            raise KeyFault("url", f"the address {reason}", "name the host's own address")
         if self.url is not None and not DIGEST.fullmatch(self.sha256 or ""):
             raise KeyFault("sha256", "missing or no digest", "write the 64 hex digits that sha256sum prints")
         for key in LOGIN:
