@@ -18,6 +18,7 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
+from driftmon.daemon.access.folder import check_folder
 from driftmon.daemon.access.guard import api_guard, web_guard
 from driftmon.daemon.access.handshakes import Handshakes
 from driftmon.daemon.access.neighbours import Neighbours
@@ -63,6 +64,8 @@ class App:
         self._process, self._environ = process, environ
         self._manager = Notifier(environ)
         config, streams = self._load()
+        if process.storage is not None:
+            check_folder(process.storage)
         self._store = None if process.storage is None else Store(process.storage)
         self._restore(streams)
         self.present = Present(config, self._store is None, loaded_ms=now_ms(), started_ms=now_ms())
