@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint simulate bench wheel lock manifests readme sample dashboards pictures clean
+.PHONY: demo test lint simulate timing bench wheel lock manifests readme sample dashboards pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/driftmon demo
@@ -19,6 +19,10 @@ lint: $(VENV)/.dev
 simulate: $(VENV)/.dev
 	$(BIN)/python -m tests.simulate $(PARTS)
 
+# Whether the time of a refused login tells that the user exists.
+timing: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.timing $(ARGS)
+
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/bench.py
 
@@ -31,7 +35,7 @@ BUILD_REQUIRES = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"
 
 lock: $(VENV)/.dev
 	sed -n '/^#/p' deploy/requirements.lock > deploy/requirements.lock.new
-	$(PIN) pyproject.toml >> deploy/requirements.lock.new
+	$(PIN) --extra auth --extra zstd pyproject.toml >> deploy/requirements.lock.new
 	mv deploy/requirements.lock.new deploy/requirements.lock
 	sed -n '/^#/p' deploy/build.lock > deploy/build.lock.new
 	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(PIN) - >> deploy/build.lock.new
