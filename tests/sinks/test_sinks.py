@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import logging
+import re
 import socket
 import subprocess
 import sys
@@ -88,6 +89,24 @@ def test_webhook_signs_time_and_body_with_the_secret_of_the_moment(receiver: Any
         assert headers["X-Driftmon-Timestamp"] == "1700000000"
         expected = hmac.new(word.encode(), b"1700000000." + body, hashlib.sha256).hexdigest()
         assert headers["X-Driftmon-Signature"] == f"sha256={expected}"
+
+
+def test_the_receiver_of_the_readme_takes_what_is_ours_and_nothing_else(receiver: Any, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("word\n")
+    send(webhook.Sink(webhook.Options(receiver.url, tmp_path / "secret")), [FIRING], now_ms=1_700_000_000_123)
+    _, headers, body = receiver.requests[-1]
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    (code,) = (one for one in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "X-Driftmon-Signature" in one)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    is_ours = names["is_from_driftmon"]
+    now_s = 1_700_000_010
+    assert is_ours(headers, body, b"word", now_s)
+    assert not is_ours(headers, body + b" ", b"word", now_s)
+    assert not is_ours(headers, body, b"another", now_s)
+    assert not is_ours({**headers, "X-Driftmon-Timestamp": str(now_s)}, body, b"word", now_s)  # no new date on old news
+    assert not is_ours(headers, body, b"word", now_s + 300)
+    assert not is_ours({}, body, b"word", now_s)
 
 
 def test_webhook_repeats_carry_the_same_key_and_other_transitions_another(receiver: Any) -> None:
