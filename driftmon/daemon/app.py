@@ -223,7 +223,9 @@ class App:
 
     def _notifications(self) -> Iterator[Family]:
         """Of the outbox of this moment; a reload makes another."""
-        return self._outbox.families()
+        yield from self._outbox.families()
+        if self._store is not None:
+            yield from self._store.health.families()
 
     def _receivers(self) -> list[Receiver]:
         return self._outbox.receivers()
