@@ -56,9 +56,8 @@ class Generations:
         try:
             _refuse_to_fill(path)
             copied(self._database.pin, new)
-            if fault := fault_of(new):
-                self._look_at_source()
-                raise OSError(f"the copy is damaged: {fault}")
+            if fault := fault_of(new):  # byte by byte it is the file that a restart looks at and recovers
+                raise StorageError(74, f"{path} is damaged ({fault}); the next start recovers it")
             at_ms = max([time.time_ns() // 1_000_000, *(taken_ms(one) + 1 for one in generations_of(path))])
             new.replace(path.with_name(f"{path.name}.generation-{at_ms}"))
         finally:
@@ -67,12 +66,6 @@ class Generations:
         for old in generations_of(path)[KEEP:]:
             old.unlink()
         sync_names(path.parent)
-
-    def _look_at_source(self) -> None:
-        """A restart finds the same and recovers."""
-        verdict = str(self._database.rows("PRAGMA quick_check(1)")[0][0])
-        if verdict != "ok":
-            raise StorageError(74, f"{self._database.path} is damaged ({verdict}); the next start recovers it")
 
 
 def generations_of(path: Path) -> list[Path]:
@@ -95,7 +88,7 @@ def fault_of(copy: Path) -> str:
             connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchall()
     except sqlite3.Error as fault:
         return str(fault)
-    return "" if verdict == "ok" else verdict
+    return "" if verdict == "ok" else verdict.splitlines()[-1]
 
 
 def copied(source: Descriptor, target: Path) -> None:

@@ -78,7 +78,7 @@ def _opened(path: Path) -> tuple[sqlite3.Connection, Descriptor]:
     pin = Descriptor(path, os.O_RDWR | os.O_CREAT)
     for end in ("-wal", "-journal"):
         _look_at_kind(path.with_name(path.name + end))
-    _look_at_content(path)
+    _look_at_content(path, pin)
     connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     connection.text_factory = _text
     try:
@@ -107,12 +107,14 @@ def _look_at_kind(path: Path) -> None:
         raise Damaged(f"{path.name} is no file")
 
 
-def _look_at_content(path: Path) -> None:
-    """What SQLite would take for a new database, or for the end of its log."""
-    log_path = path.with_name(f"{path.name}-wal")
+def _look_at_content(path: Path, pin: Descriptor) -> None:
+    """What SQLite would take for a new database, for the end of its log, or fill up with zeros."""
+    log_path, size = path.with_name(f"{path.name}-wal"), os.fstat(pin.number).st_size
     data = log_path.read_bytes() if log_path.exists() else b""
-    if path.stat().st_size == 0 and (data or generations_of(path)):
+    if size == 0 and (data or generations_of(path)):
         raise Damaged("it is empty")
+    if not data and size % (int.from_bytes(os.pread(pin.number, 2, 16), "big") or 1):
+        raise Damaged("its last page is cut short")
     if fault := damage_of(data):
         raise Damaged(fault)
 
@@ -122,7 +124,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("COMMIT")
     ((verdict,), *_) = connection.execute("PRAGMA quick_check(1)").fetchall()
     if verdict != "ok":
-        raise Damaged(verdict)
+        raise Damaged(verdict.splitlines()[-1])
     version = version_of(connection)
     if version == 0 and generations_of(path):
         raise Damaged("it has no tables")

@@ -1,7 +1,8 @@
 """Recovery: a damaged state.db is put aside and the newest sound generation takes its place, whenever it is cut short.
 
 Law: what is to be done is written down before the first rename, and every step may be done twice; so a start after
-a crash in here goes on, and a generation that does not open is not tried again.
+a crash in here goes on, and a generation that does not open is not tried again. What is put aside is kept as it
+was, except that SQLite, where it could open the file, has moved a sound log into it on closing.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ def recover(path: Path, fault: Damaged, before: Recovery | None = None) -> Recov
     if before is not None and before.generation:
         _spoiled(path, path.with_name(before.generation), str(fault))
     last_ms = _written_ms(path) if before is None else before.last_ms
-    aside = path.with_name(f"{path.name}.corrupt-{_now_ms(path)}")
-    plan = Recovery(aside.name, str(fault), last_ms)
+    aside_ms = max([time.time_ns() // 1_000_000, *(at_ms + 1 for at_ms, _ in _aside(path))])  # the clock may go back
+    plan = Recovery(f"{path.name}.corrupt-{aside_ms}", str(fault), last_ms)
     note = unfinished(path, "note")
     with open(os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), "w") as file:
         json.dump(asdict(plan), file)
@@ -94,12 +95,17 @@ def _spoiled(path: Path, generation: Path, fault: str) -> None:
 
 def _forget_old(path: Path) -> None:
     """Of files put aside the newest stay; a folder that stood in the way is left alone."""
-    named = re.compile(rf"{re.escape(path.name)}\.corrupt-(\d+)(?:-wal|-journal)?")
-    aside = [(int(match[1]), one) for one in path.parent.iterdir() if (match := named.fullmatch(one.name))]
-    kept = sorted({at_ms for at_ms, _ in aside}, reverse=True)[:KEEP_ASIDE]
-    for at_ms, one in aside:
+    found = _aside(path)
+    kept = sorted({at_ms for at_ms, _ in found}, reverse=True)[:KEEP_ASIDE]
+    for at_ms, one in found:
         if at_ms not in kept and (one.is_symlink() or not one.is_dir()):
             one.unlink()
+
+
+def _aside(path: Path) -> list[tuple[int, Path]]:
+    """When, and what: a file or its log."""
+    named = re.compile(rf"{re.escape(path.name)}\.corrupt-(\d{{1,18}})(?:-wal|-journal)?")
+    return [(int(match[1]), one) for one in path.parent.iterdir() if (match := named.fullmatch(one.name))]
 
 
 def _tell(path: Path, plan: Recovery) -> None:
@@ -120,14 +126,6 @@ def _written_ms(path: Path) -> int:
     """When the last commit was, as the files say."""
     found = [path.with_name(path.name + end) for end in BESIDE]
     return max(one.lstat().st_mtime_ns for one in found if os.path.lexists(one)) // 1_000_000
-
-
-def _now_ms(path: Path) -> int:
-    """No name that is taken."""
-    at_ms = time.time_ns() // 1_000_000
-    while os.path.lexists(path.with_name(f"{path.name}.corrupt-{at_ms}")):
-        at_ms += 1
-    return at_ms
 
 
 def _note(path: Path) -> Path:
