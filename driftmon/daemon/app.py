@@ -229,9 +229,11 @@ class App:
         return None if found is None else found.snapshot
 
     def _notifications(self) -> Iterator[Family]:
-        """Of the outbox of this moment, a reload makes another; and who did not get in."""
+        """Of the outbox of this moment, a reload makes another; who did not get in; and how the state is."""
         yield from self._outbox.families()
         yield from self._process.families()
+        if self._store is not None:
+            yield from self._store.health.families()
 
     def _receivers(self) -> list[Receiver]:
         return self._outbox.receivers()

@@ -19,6 +19,7 @@ import numpy as np
 from driftmon.daemon.database import Database
 from driftmon.daemon.deltas import Delta, as_snapshot, flat, nested, unpacked
 from driftmon.daemon.repeats import KEEP_S, KEYS, Key
+from driftmon.daemon.state_health import StateHealth
 from driftmon.daemon.streams import Saved
 from driftmon.monitor.rules import Alert
 from driftmon.monitor.snapshot import Snapshot
@@ -74,17 +75,20 @@ def read_state(database: Database, stream: str) -> Saved | None:
     try:
         return _read(database, stream, rows) if rows else None
     except (ValueError, KeyError, TypeError) as fault:
+        database.health.damaged("stream")
         log.error("stream %s: its state is damaged (%s); it starts empty", stream, fault)
         return None
 
 
 def _read(database: Database, stream: str, rows: list[Any]) -> Saved:
     shape, reference, head = Snapshot.from_bytes(rows[0][0]), rows[0][1], json.loads(rows[0][2])
-    snapshot = _filled(shape, database.rows("SELECT ring, pane, crc, data FROM pane WHERE stream = ?", stream), head)
+    panes = database.rows("SELECT ring, pane, crc, data FROM pane WHERE stream = ?", stream)
+    snapshot = _filled(shape, panes, head, database.health)
     for seq, crc, data in database.rows("SELECT seq, crc, delta FROM journal WHERE stream = ? ORDER BY seq", stream):
         if zlib.crc32(data) == crc:
             snapshot = snapshot.merge(as_snapshot(msgspec.msgpack.decode(data, type=Delta), shape.schema))
         else:
+            database.health.damaged("journal")
             log.error("stream %s: entry %d of the journal is damaged; what it counted is lost", stream, seq)
     positions = database.rows("SELECT origin, position FROM offset WHERE stream = ?", stream)
     return Saved(
@@ -96,13 +100,14 @@ def _read(database: Database, stream: str, rows: list[Any]) -> Saved:
     )
 
 
-def _filled(shape: Snapshot, rows: list[Any], head: Mapping[str, Any]) -> Snapshot:
+def _filled(shape: Snapshot, rows: list[Any], head: Mapping[str, Any], health: StateHealth) -> Snapshot:
     panes: dict[str, dict[int, Counts]] = {ring: {} for ring in (OPEN, LIFETIME)}
     panes |= {WINDOW + window.name: {} for window in shape.rings}
     for ring, pane, crc, data in rows:
         if zlib.crc32(data) == crc:
             panes[ring][pane] = unpacked(data)
         else:
+            health.damaged("pane")
             log.error("pane %d of %s is damaged; its counts are lost", pane, ring)
     return Snapshot(
         shape.schema,
@@ -130,7 +135,16 @@ def write_seen(connection: sqlite3.Connection, seen: Mapping[Key, Settled], at_m
 def read_seen(database: Database) -> dict[Key, tuple[int, Settled]]:
     """Oldest first: when, and what their senders were told."""
     rows = database.rows("SELECT stream, key, at_ms, outcome FROM seen ORDER BY at_ms, rowid")
-    return {(stream, key): (at_ms, msgspec.convert(json.loads(told), Settled)) for stream, key, at_ms, told in rows}
+    found = {}
+    for stream, key, at_ms, told in rows:
+        try:
+            found[stream, key] = (at_ms, msgspec.convert(json.loads(told), Settled))
+        except ValueError:
+            database.health.damaged("seen")
+            log.error(
+                "stream %s: the answer to batch %s is damaged; if it is sent again it is counted again", stream, key
+            )
+    return found
 
 
 def forget_seen(connection: sqlite3.Connection, at_ms: int) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from driftmon.daemon import deltas
 from driftmon.daemon.database import DiskFull, StorageError
+from driftmon.daemon.generations import Generations
 from driftmon.daemon.old_state import put_away, read_old
 from driftmon.daemon.opening import open_database
 from driftmon.daemon.repeats import Key
@@ -57,6 +57,8 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._database = open_database(folder)
+        self._generations = Generations(self._database)
+        self.health = self._database.health
         self._marks: dict[str, _Mark] = {}
         self.journal_bytes = 0
 
@@ -93,6 +95,7 @@ class Store:
             put_away(self._folder, name)
         self._marks, self.journal_bytes = marks, 0
         self._database.shorten_log()
+        self._generations.keep_one()
 
     def closed_panes(self, streams: Mapping[str, Stream]) -> None:
         """After ticks, which move counts from pane to pane and add none. Call it before the next block is counted."""
@@ -104,8 +107,6 @@ class Store:
 
     def close(self) -> None:
         """Let another process have the folder."""
-        with suppress(DiskFull):  # what is in the log is found by the next start too
-            self._database.shorten_log(above_bytes=0)
         self._database.close()
 
     def _mark_of(self, name: str, stream: Stream) -> _Mark | None:

@@ -5,10 +5,11 @@ Law: a version is written once and never changed; a newer one says how the older
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 VERSION: Final = 1
-TABLES: Final = """
+FIRST: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 CREATE TABLE stream (name TEXT PRIMARY KEY, shape BLOB NOT NULL, reference BLOB, head BLOB NOT NULL) STRICT;
 CREATE TABLE pane (stream TEXT, ring TEXT, pane INTEGER, crc INTEGER NOT NULL, data BLOB NOT NULL,
@@ -19,3 +20,6 @@ CREATE TABLE seen (stream TEXT, key TEXT, at_ms INTEGER NOT NULL, outcome BLOB N
                    PRIMARY KEY (stream, key)) STRICT;
 CREATE INDEX seen_at ON seen (at_ms);
 """
+
+# What makes a database of the version before one of this version; statements end with a semicolon.
+MIGRATIONS: Final[Mapping[int, str]] = {}

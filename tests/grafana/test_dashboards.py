@@ -237,6 +237,10 @@ LEFT_OUT: Final = {
     "driftmon_unseen_values_total",
     "driftmon_drift_seconds_total",  # for the burn-rate alerts
     "driftmon_evaluated_seconds_total",
+    "driftmon_state_recovered",  # for an alert; its runbook names the others
+    "driftmon_state_lost_seconds",
+    "driftmon_state_generation_timestamp_seconds",
+    "driftmon_state_damaged_rows_total",
 }
 
 
