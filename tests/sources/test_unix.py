@@ -2,7 +2,7 @@
 
 import asyncio
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +17,11 @@ class Limits:
     line_bytes: int = 65_536
 
 
-def opened(path: Path) -> AsyncIterator[Block]:
-    return unix.Source("s", unix.Options(path), Limits()).blocks(None)
+def opened(path: Path) -> AsyncGenerator[Block, None]:
+    return unix.Source("s", unix.Options(path), Limits()).blocks({})
 
 
-async def listening(path: Path, blocks: AsyncIterator[Block]) -> "asyncio.Future[Block]":
+async def listening(path: Path, blocks: AsyncGenerator[Block, None]) -> "asyncio.Future[Block]":
     """The next block, asked for; returns once the socket is there."""
     first = asyncio.ensure_future(anext(blocks))
     while not path.exists():
@@ -45,7 +45,7 @@ def test_lines_of_every_writer_arrive_and_the_last_needs_no_line_end(tmp_path: P
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         await asyncio.gather(write(path, b"1\n"), write(path, b"2"))
         got = [(await first).data, (await anext(blocks)).data]
-        await blocks.aclose()  # type: ignore[attr-defined]
+        await blocks.aclose()
         return got
 
     assert sorted(asyncio.run(scenario())) == [b"1\n", b"2"]
@@ -86,7 +86,7 @@ def test_a_writer_waits_while_nobody_takes_blocks(tmp_path: Path) -> None:
         await writing
         writer.close()
         await writer.wait_closed()
-        await blocks.aclose()  # type: ignore[attr-defined]
+        await blocks.aclose()
         return waits, got
 
     assert asyncio.run(scenario()) == (True, total * len(line))
