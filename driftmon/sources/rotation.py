@@ -12,7 +12,8 @@ import io
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -20,8 +21,13 @@ from typing import BinaryIO, Final, cast
 from driftmon.sources.base import Position
 
 HEAD_BYTES: Final = 1024
+TRIES: Final = 100
 STAMP: Final = r"[.-](\d[\dT:._-]*?)"  # path.1, path-20260102, path.2026-01-02T03:04
 NUMBER_DIGITS: Final = 5  # more are a date
+
+
+class Moved(Exception):  # noqa: N818  a state, which passes
+    """A name stands for another file than a moment ago."""
 
 
 class Opened:
@@ -100,24 +106,28 @@ class Name:
     size: int
     mtime_ns: int
 
-    def opened(self) -> Opened | None:
-        """None where another file has the name now, or what is there cannot be decompressed."""
+    def opened(self) -> Opened:
+        """Moved where another file has the name by now, or none."""
         try:
             found = Opened(self.path)
-        except (FileNotFoundError, gzip.BadGzipFile, EOFError, zlib.error):
-            return None
+        except FileNotFoundError:
+            raise Moved from None
         if found.status.st_ino != self.inode:
             found.file.close()
-            return None
+            raise Moved
         return found
 
 
 def where(path: Path, position: Position) -> Opened | None:
     """The file that a position was taken in, or a copy of it; None if neither is there any more."""
-    older, current = names(path)
-    known = older if current is None else [current, *older]
-    same = [name for name in (*known, *_strangers(path)) if name.inode == position["inode"]]
-    return _first_of(same, position, copies=False) or _first_of(older, position, copies=True)
+
+    def look() -> Opened | None:
+        older, current = names(path)
+        known = older if current is None else [current, *older]
+        same = [name for name in (*known, *_strangers(path)) if name.inode == position["inode"]]
+        return _first_of(same, position, copies=False) or _first_of(older, position, copies=True)
+
+    return _at_rest(path, look)
 
 
 def after(path: Path, position: Position) -> Opened | None:
@@ -125,20 +135,41 @@ def after(path: Path, position: Position) -> Opened | None:
 
     If that file is gone, all that were written to later came after it.
     """
-    older, current = names(path)
-    if current is not None and _is(current, position, copies=False):
-        return None
-    place = _place(older, position)
-    since = int(position.get("mtime_ns", 0))
-    later = [name for name in older if name.mtime_ns > since] if place is None else older[place + 1 :]
-    for name in later if current is None else [*later, current]:
-        if name.size:
-            return name.opened()
-    return None
+
+    def look() -> Opened | None:
+        older, current = names(path)
+        if current is not None and _is(current, position, copies=False):
+            return None
+        place = _place(older, position)
+        since = int(position.get("mtime_ns", 0))
+        later = [name for name in older if name.mtime_ns > since] if place is None else older[place + 1 :]
+        later += [] if current is None else [current]
+        return next((name.opened() for name in later if name.size), None)
+
+    return _at_rest(path, look)
+
+
+def _at_rest(path: Path, look: Callable[[], Opened | None]) -> Opened | None:
+    """What is found while nobody renames: a file that moves during the search would be missed, or taken for gone."""
+    for _ in range(TRIES):
+        with suppress(Moved):
+            return look()
+    raise OSError(f"{path} and its rotated files are renamed all the time")
 
 
 def names(path: Path) -> tuple[list[Name], Name | None]:
-    """The rotated files of a path, oldest first, and the one that has its name."""
+    """The rotated files of a path, oldest first, and the one that has its name; Moved where that changes meanwhile."""
+    first, again = _names(path), _names(path)
+    if [_who(one) for one in (*first[0], first[1])] != [_who(one) for one in (*again[0], again[1])]:
+        raise Moved
+    return again
+
+
+def _who(name: Name | None) -> tuple[Path, int] | None:
+    return None if name is None else (name.path, name.inode)
+
+
+def _names(path: Path) -> tuple[list[Name], Name | None]:
     places = {(path.parent, path.name): None, (path.resolve().parent, path.resolve().name): None}
     found: dict[tuple[bool, int, str], Name] = {}
     for folder, name in places:
@@ -208,8 +239,10 @@ def _is(name: Name, position: Position, copies: bool) -> bool:
 
 def _first_of(candidates: Iterable[Name], position: Position, copies: bool) -> Opened | None:
     for name in candidates:
-        if (found := name.opened()) is None:
-            continue
+        try:
+            found = name.opened()
+        except (gzip.BadGzipFile, EOFError, zlib.error):
+            continue  # no copy of anything
         if found.is_copy_of(position) if copies else found.is_of(position):
             return found
         found.file.close()
