@@ -152,6 +152,7 @@ class App:
     def _note_full(self, full: bool) -> None:
         """From the pump's thread."""
         self._loop.call_soon_threadsafe(setattr, self.present, "disk_full", full)
+        self._loop.call_soon_threadsafe(self._intake.pause, full)
 
     def _swap(self, streams: Mapping[str, Stream]) -> Positions:
         """In the pump's thread, between two blocks."""

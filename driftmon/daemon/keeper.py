@@ -17,7 +17,7 @@ from driftmon.daemon.keeping import Ack, Outcome, Streams
 from driftmon.daemon.repeats import Key
 from driftmon.daemon.store import Store
 from driftmon.monitor.report import Report
-from driftmon.sources.base import Settled, joined
+from driftmon.sources.base import Settled, joined, unanswered
 
 CHECKPOINT_S: Final = 1.0
 RETRY_S: Final = 0.5
@@ -34,6 +34,8 @@ class Storing:
         self._store = store
         self._tell_full = full
         self._held: list[Outcome] = []  # answers that wait for the disk
+        self._counted: list[Outcome] = []  # those of sources that may forget what they gave, after T2
+        self._committed: list[Outcome] = []
         self._seen: dict[Key, Settled] = {}  # batches not committed yet
         self._dirty = False
         self._full = False
@@ -45,7 +47,7 @@ class Storing:
         self._seen |= _batches(outcomes, streams)
         if self.ack == "memory":
             return outcomes
-        now = [one for one in outcomes if one[0].position is not None]  # read again from there after a crash
+        now = self._replayable(outcomes)
         waiting = self._held + [one for one in outcomes if one[0].position is None]
         if not waiting:
             return now
@@ -56,6 +58,14 @@ class Storing:
             return now
         self._held, self._seen = [], {}
         return now + [(block, _durable(outcome, block.stream in durable)) for block, outcome in waiting]
+
+    def _replayable(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Of blocks that are read again after a crash: those nobody waits for, and those that T2 has written."""
+        replayable = [one for one in outcomes if one[0].position is not None]
+        # Without their data: they may be many until the next second.
+        self._counted += [(replace(block, data=b""), told) for block, told in replayable if block.ack is not unanswered]
+        now, self._committed = self._committed, []
+        return now + [one for one in replayable if one[0].ack is unanswered]
 
     def ticked(self, streams: Streams, reports: Iterable[Report], at_ms: int, at_s: float) -> None:
         """T2 when a second has passed, or alerts changed: before anybody is told of it."""
@@ -69,7 +79,9 @@ class Storing:
             self._checkpoint(streams, at_ms)
 
     def rest_s(self, at_s: float) -> float:
-        """Until the next T2, or until the disk is tried again."""
+        """Until the next T2, or until the disk is tried again; at once if there is somebody to tell."""
+        if self._committed:
+            return 0.0
         if self._held:
             return RETRY_S
         return max(0.0, self._due_s - at_s) if self._dirty else math.inf
@@ -83,6 +95,9 @@ class Storing:
         done = self._try(lambda: self._store.checkpoint(streams, self._seen, at_ms))
         if done:
             self._seen, self._dirty = {}, False
+            gathering = {name for name, stream in streams.items() if stream.monitor is None}  # its counts are not kept
+            self._committed += [(b, _durable(told, True)) for b, told in self._counted if b.stream not in gathering]
+            self._counted = [one for one in self._counted if one[0].stream in gathering]
         return done
 
     def _try(self, write: Callable[[], None]) -> bool:

@@ -11,6 +11,7 @@ import resource
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, TypeVar
@@ -19,7 +20,7 @@ from driftmon.daemon.vitals import Rates
 from driftmon.render.catalogue import METRICS
 from driftmon.render.openmetrics import Family, Histogram, Value
 from driftmon.render.pages.status import Intake, Refusal
-from driftmon.sources.base import Block, Settled
+from driftmon.sources.base import Block, Progress, Settled
 
 DISTRIBUTION: Final = "driftmon-sidecar"
 MOST_REFUSALS: Final = 20
@@ -61,6 +62,8 @@ class Telemetry:
         self._records: Counter[tuple[str, str]] = Counter()
         self._late: Counter[tuple[str, str]] = Counter()
         self._rejected: Counter[tuple[str, str, str]] = Counter()
+        self._gaps: Counter[tuple[str, str]] = Counter()
+        self._progress: list[tuple[str, str, Progress]] = []
         self.ingest = Durations()
         self.tick = Durations()
         self.refusals: tuple[Refusal, ...] = ()
@@ -70,6 +73,18 @@ class Telemetry:
         """Show a source at 0 before its first record, so that `increase()` sees the first one."""
         self._records[stream, source] += 0
         self._late[stream, source] += 0
+        self._gaps[stream, source] += 0
+
+    @contextmanager
+    def watched(self, stream: str, source: str, progress: Progress) -> Iterator[None]:
+        """What a source tells of itself, as long as it is read."""
+        entry = (stream, source, progress)
+        self._progress.append(entry)
+        try:
+            yield
+        finally:
+            self._progress = [one for one in self._progress if one is not entry]
+            self._gaps[stream, source] += progress.gap_events
 
     def settled(self, block: Block, outcome: Settled, at_ms: int) -> None:
         key = (block.stream, block.source)
@@ -101,8 +116,20 @@ class Telemetry:
         yield _family("ingest_records_total", self._records)
         yield _family("ingest_records_rejected_total", self._rejected)
         yield _family("ingest_late_records_total", self._late)
+        yield from self._of_sources()
         yield Family(METRICS["driftmon_ingest_duration_seconds"], [((), self.ingest.histogram())])
         yield Family(METRICS["driftmon_tick_duration_seconds"], [((), self.tick.histogram())])
+
+    def _of_sources(self) -> Iterator[Family]:
+        gaps, lags = Counter(self._gaps), {"records": Counter[tuple[str, str]](), "bytes": Counter[tuple[str, str]]()}
+        for stream, source, progress in self._progress:
+            gaps[stream, source] += progress.gap_events
+            for unit, lag in (("records", progress.lag_records), ("bytes", progress.lag_bytes)):
+                if lag is not None:
+                    lags[unit][stream, source] += lag()
+        yield _family("source_gap_events_total", gaps)
+        for unit, found in lags.items():
+            yield _family(f"source_lag_{unit}", found)
 
 
 def gauge(name: str, value: float) -> Family:

@@ -15,7 +15,7 @@ class Limits:
 
 
 async def collect(descriptor: int, options: stdin.Options) -> list[Block]:
-    return [block async for block in stdin.Source("s", options, Limits(), descriptor=descriptor).blocks(None)]
+    return [block async for block in stdin.Source("s", options, Limits(), descriptor=descriptor).blocks({})]
 
 
 def test_a_pipe_is_read_until_its_writer_closes_it() -> None:
