@@ -87,7 +87,7 @@ class Storing:
         self._store.closed_panes(ticked)
         told = list(reports)
         changes = [change for report in told for change in report.changes]
-        self._changes |= zip(self._numbers, changes, strict=False)
+        self._changes |= {number: change for change, number in zip(changes, self._numbers, strict=False)}
         self._dirty |= bool(told) or bool(self.progress)
         long = self._store.journal_bytes > JOURNAL_BYTES
         if self._dirty and not self._held and (changes or long or at_s >= self._due_s):

@@ -39,8 +39,8 @@ def stream_of(folder: Path, features: int) -> Stream:
     (folder / "p.json").write_bytes(reference.to_bytes())
     settings = {
         "reference": {"type": "file", "path": "p.json"},
-        "features": {feature.name: {"type": "numeric", "edges": list(edges)} for feature in schema.features},
-        "windows": {"hour": {"length": "1h"}},
+        "features": {feature.name: {"type": "numeric"} for feature in schema.features},
+        "windows": [{"name": "hour", "length": "1h"}],
     }
     path = folder / "driftmon.yaml"
     path.write_text(yaml.safe_dump({"version": 1, "streams": {"s": settings}, "rules": []}))
