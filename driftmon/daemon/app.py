@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -29,6 +29,7 @@ from driftmon.daemon.intake import Intake, Positions
 from driftmon.daemon.keeper import Storing
 from driftmon.daemon.keeping import Forgetful, Keeper
 from driftmon.daemon.mailbox import Closed, Mailbox
+from driftmon.daemon.news import Progress
 from driftmon.daemon.notify import Notifier
 from driftmon.daemon.on_disk import load_references
 from driftmon.daemon.outbox import Outbox, build_sinks
@@ -66,16 +67,18 @@ class App:
         config, streams = self._load()
         if process.storage is not None:
             check_folder(process.storage)
-        self._store = None if process.storage is None else Store(process.storage)
+        self._telemetry, self.mailbox = Telemetry(), Mailbox(config.limits.mailbox_bytes)
+        self._store = None if process.storage is None else Store(process.storage, self._telemetry.commit.observe)
         self._restore(streams)
         self.present = Present(config, self._store is None, loaded_ms=now_ms(), started_ms=now_ms())
-        self._telemetry, self.mailbox = Telemetry(), Mailbox(config.limits.mailbox_bytes)
-        self._keeper: Keeper = Forgetful() if self._store is None else Storing(self._store, self._note_full)
+        self._progress: Callable[[Progress], None] | None = None
+        self._keeper: Keeper = Forgetful() if self._store is None else self._storing(self._store)
         self._keeper.ack = config.storage.ack
         self._pump = Pump(self.mailbox, self._telemetry, self._deliver, self._publish, self._keeper)
         self._pump.swap(streams)
         self._intake = Intake(self.mailbox, self._telemetry)
         self._outbox = self._outbox_for(config)
+        self._recall(config)
         self._sockets = bind_all(process)
         self._reloading, self._stopping = asyncio.Lock(), asyncio.Event()
         self._failure: BaseException | None = None
@@ -139,8 +142,22 @@ class App:
             log.warning("nothing is kept over a restart; start with --storage.path DIR to keep counts and alerts")
             return
         for name, stream in streams.items():
-            if (saved := self._store.load(name)) is not None:
+            if (saved := self._store.load(name, stream.settings)) is not None:
                 stream.restore(saved)
+
+    def _storing(self, store: Store) -> Keeper:
+        keeper = Storing(store, self._note_full, lambda names: self._telemetry.totals(names) | self._outbox.totals())
+        self._progress = keeper.progress.append
+        return keeper
+
+    def _recall(self, config: Config) -> None:
+        """What an earlier process counted of itself, and what it owed."""
+        if self._store is None:
+            return
+        counters = self._store.counters()
+        self._telemetry.restore({key: times for key, times in counters.items() if key[0] in config.streams})
+        self._outbox.restore_totals(counters)
+        self._outbox.restore(self._store.owing(), config.streams)
 
     def _recalled(self) -> Repeats:
         """The answers to batches that an earlier process counted."""
@@ -191,6 +208,8 @@ class App:
         await asyncio.to_thread(pump.join)
         await _cancelled(self._notifying)
         await self._outbox.drain(NOTIFY_GRACE_S)
+        if self._failure is None:
+            self._keeper.notified(now_ms())
         await web.stop()
         forget_paths(self._process)
         if self._failure is not None:
@@ -219,7 +238,8 @@ class App:
         self._outbox.take(reports)
 
     def _outbox_for(self, config: Config) -> Outbox:
-        return Outbox(build_sinks(config.sinks), config.external_labels, self._process.external_url)
+        sinks, url = build_sinks(config.sinks), self._process.external_url
+        return Outbox(sinks, config.external_labels, url, progress=self._progress)
 
     async def _snapshot_of(self, stream: str) -> Snapshot | None:
         def saved() -> Saved | None:

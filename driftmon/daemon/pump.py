@@ -75,7 +75,9 @@ class Pump:
                 outcomes.append((item, self._observe(item, at_ms)))
         for block, outcome in self._keeper.settle(self._streams, outcomes, at_ms):
             self._deliver(block.ack, outcome)
-        reports = {name: report for name in self._due(at_s) if (report := self._tick(name, at_ms)) is not None}
+        due = self._due(at_s)
+        self._keeper.ticking({name: self._streams[name] for name in due})
+        reports = {name: report for name in due if (report := self._tick(name, at_ms)) is not None}
         self._keeper.ticked(self._streams, reports.values(), at_ms, at_s)
         if reports:
             self._publish(reports)

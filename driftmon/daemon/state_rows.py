@@ -11,11 +11,14 @@ import logging
 import sqlite3
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import msgspec
 import numpy as np
 
+from driftmon.daemon.alert_rows import read_alerts
+from driftmon.daemon.clock_rows import read_clocks
 from driftmon.daemon.database import Database
 from driftmon.daemon.deltas import Delta, as_snapshot, flat, nested, unpacked
 from driftmon.daemon.repeats import KEEP_S, KEYS, Key
@@ -31,8 +34,17 @@ Place: TypeAlias = tuple[str, int]  # ring and pane
 LIFETIME: Final = "lifetime"  # the rings of the table `pane` that are no window's
 OPEN: Final = "open"
 WINDOW: Final = "window "
+DAMAGED: Final = np.zeros(0, dtype=np.int64)  # stands for a pane that cannot be read: it equals none
 
 log: Final = logging.getLogger("driftmon.store")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A stream's state, and the panes as they lie in the database, without the journal."""
+
+    saved: Saved
+    panes: Mapping[Place, Counts]
 
 
 def panes_of(snapshot: Snapshot) -> dict[Place, Counts]:
@@ -57,19 +69,17 @@ def shape_of(saved: Saved) -> tuple[bytes, bytes | None]:
 
 
 def head_of(saved: Saved) -> bytes:
-    """What is small and changes at every tick."""
+    """What belongs to the panes and is small."""
     snapshot = saved.snapshot
     head = {
-        "alerts": msgspec.to_builtins(saved.alerts),
-        "spent": {rule: dict(panes) for rule, panes in saved.spent.items()},
         "invalid": nested(snapshot.invalid),
         "watermark_ms": snapshot.watermark_ms,
         "first_ms": snapshot.first_ms,
     }
-    return json.dumps(head, ensure_ascii=True).encode()  # not msgspec: alerts have NaN and infinity
+    return json.dumps(head, ensure_ascii=True).encode()
 
 
-def read_state(database: Database, stream: str) -> Saved | None:
+def read_state(database: Database, stream: str) -> Found | None:
     """The state of a stream with its journal; None if there is none."""
     rows = database.rows("SELECT shape, reference, head FROM stream WHERE name = ?", stream)
     try:
@@ -80,35 +90,50 @@ def read_state(database: Database, stream: str) -> Saved | None:
         return None
 
 
-def _read(database: Database, stream: str, rows: list[Any]) -> Saved:
+def _read(database: Database, stream: str, rows: list[Any]) -> Found:
     shape, reference, head = Snapshot.from_bytes(rows[0][0]), rows[0][1], json.loads(rows[0][2])
-    panes = database.rows("SELECT ring, pane, crc, data FROM pane WHERE stream = ?", stream)
-    snapshot = _filled(shape, panes, head, database.health)
+    places = _panes(database.rows("SELECT ring, pane, crc, data FROM pane WHERE stream = ?", stream), database.health)
+    snapshot = _filled(shape, places, head)
+    clocks = read_clocks(database, stream, shape.schema)
+    counted = snapshot.counts
     for seq, crc, data in database.rows("SELECT seq, crc, delta FROM journal WHERE stream = ? ORDER BY seq", stream):
         if zlib.crc32(data) == crc:
             snapshot = snapshot.merge(as_snapshot(msgspec.msgpack.decode(data, type=Delta), shape.schema))
         else:
             database.health.damaged("journal")
             log.error("stream %s: entry %d of the journal is damaged; what it counted is lost", stream, seq)
+        if clocks is not None and seq <= clocks.seq:
+            counted = snapshot.counts
     positions = database.rows("SELECT origin, position FROM offset WHERE stream = ?", stream)
-    return Saved(
+    saved = Saved(
         snapshot,
-        msgspec.convert(head["alerts"], tuple[Alert, ...]),
+        (*msgspec.convert(head.get("alerts", ()), tuple[Alert, ...]), *read_alerts(database, stream)),
         {origin: msgspec.convert(json.loads(position), Position) for origin, position in positions},
         None if reference is None else Snapshot.from_bytes(reference),
-        msgspec.convert(head["spent"], dict[str, dict[str, int]]),
+        msgspec.convert(head.get("spent", {}), dict[str, dict[str, int]]) if clocks is None else clocks.spent,
+        None if clocks is None else clocks.at(counted),
     )
+    return Found(saved, places)
 
 
-def _filled(shape: Snapshot, rows: list[Any], head: Mapping[str, Any], health: StateHealth) -> Snapshot:
-    panes: dict[str, dict[int, Counts]] = {ring: {} for ring in (OPEN, LIFETIME)}
-    panes |= {WINDOW + window.name: {} for window in shape.rings}
+def _panes(rows: list[Any], health: StateHealth) -> dict[Place, Counts]:
+    found = {}
     for ring, pane, crc, data in rows:
         if zlib.crc32(data) == crc:
-            panes[ring][pane] = unpacked(data)
+            found[ring, pane] = unpacked(data)
         else:
+            found[ring, pane] = DAMAGED
             health.damaged("pane")
             log.error("pane %d of %s is damaged; its counts are lost", pane, ring)
+    return found
+
+
+def _filled(shape: Snapshot, places: Mapping[Place, Counts], head: Mapping[str, Any]) -> Snapshot:
+    panes: dict[str, dict[int, Counts]] = {ring: {} for ring in (OPEN, LIFETIME)}
+    panes |= {WINDOW + window.name: {} for window in shape.rings}
+    for (ring, pane), counts in places.items():
+        if counts is not DAMAGED:
+            panes[ring][pane] = counts
     return Snapshot(
         shape.schema,
         panes[LIFETIME].get(0, shape.counts),

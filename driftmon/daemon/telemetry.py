@@ -10,11 +10,11 @@ import platform
 import resource
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from driftmon.daemon.vitals import Rates
 from driftmon.render.catalogue import METRICS
@@ -66,6 +66,7 @@ class Telemetry:
         self._progress: list[tuple[str, str, Progress]] = []
         self.ingest = Durations()
         self.tick = Durations()
+        self.commit = Durations()
         self.refusals: tuple[Refusal, ...] = ()
         self._rates = Rates()
 
@@ -96,6 +97,26 @@ class Telemetry:
             newest = (Refusal(at_ms, *key, one.line, one.reason, one.message) for one in reversed(outcome.errors))
             self.refusals = (*newest, *self.refusals)[:MOST_REFUSALS]
 
+    def totals(self, streams: Iterable[str]) -> dict[tuple[str, str, tuple[str, ...]], int]:
+        """By stream, name and the other labels, for the store; from the pump's thread."""
+        wanted = set(streams)
+        return {
+            (labels[0], name, labels[1:]): times
+            for name, counter in self._kept().items()
+            for labels, times in dict(counter).items()
+            if labels[0] in wanted
+        }
+
+    def restore(self, totals: Mapping[tuple[str, str, tuple[str, ...]], int]) -> None:
+        """Go on where an earlier process stopped."""
+        counters = self._kept()
+        for (stream, name, labels), times in totals.items():
+            if name in counters:
+                counters[name][stream, *labels] += times
+
+    def _kept(self) -> dict[str, Counter[Any]]:
+        return {"records": self._records, "late": self._late, "rejected": self._rejected}
+
     def note_rates(self, at_s: float) -> None:
         """Once per tick, from the event loop."""
         self._rates.note(at_s, dict(self._records))
@@ -119,6 +140,7 @@ class Telemetry:
         yield from self._of_sources()
         yield Family(METRICS["driftmon_ingest_duration_seconds"], [((), self.ingest.histogram())])
         yield Family(METRICS["driftmon_tick_duration_seconds"], [((), self.tick.histogram())])
+        yield Family(METRICS["driftmon_storage_commit_duration_seconds"], [((), self.commit.histogram())])
 
     def _of_sources(self) -> Iterator[Family]:
         gaps, lags = Counter(self._gaps), {"records": Counter[tuple[str, str]](), "bytes": Counter[tuple[str, str]]()}

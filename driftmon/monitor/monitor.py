@@ -17,6 +17,7 @@ from driftmon.monitor.arrival import arrive, by_pane
 from driftmon.monitor.assessment import Assessment
 from driftmon.monitor.batch import Batch, Receipt
 from driftmon.monitor.calibration import Calibration, evidence_pane_ms
+from driftmon.monitor.clocks import Clocks
 from driftmon.monitor.ledger import Ledger
 from driftmon.monitor.live_dispersion import LiveDispersion
 from driftmon.monitor.panes import Window, finest_pane_ms
@@ -192,6 +193,28 @@ class Monitor:
             spent = (spent_panes or {}).get(self.rules[index].name, ())
             if len(spent) == len(calibration.spent_pane):
                 calibration.spent_pane = np.array(spent, dtype=np.int64)
+
+    @property
+    def clocks(self) -> Clocks:
+        """Last observations, seconds judged and in drift, surprisal: what a restart must be given back."""
+        ledger, watch = self._ledger, self._stopwatch
+        nats = np.zeros(len(self.schema.features)) if isinstance(self._yields, Fixed) else self._surprisal_nats()
+        return Clocks(
+            ledger.last_ms.copy(),
+            watch.evaluated_ms,
+            watch.drift_ms,
+            nats,
+            ledger.lifetime,
+            self._start_ms,
+            watch.at_ms,
+        )
+
+    def restore_clocks(self, clocks: Clocks) -> None:
+        """Go on with those of an earlier run; call it after `merge`, with `counted` in these bins."""
+        self._ledger.last_ms = clocks.last_ms.copy()
+        self._stopwatch.restore(clocks.evaluated_ms, clocks.drift_ms, clocks.looked_ms)
+        self._surprisal.restore(clocks.surprisal_nats, clocks.counted)
+        self._start_ms = clocks.start_ms
 
     def snapshot(self) -> Snapshot:
         """All counts, for a file, a merge or a restart."""

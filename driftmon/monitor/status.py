@@ -16,6 +16,7 @@ from driftmon.monitor.quantities import index_of
 from driftmon.monitor.report import Status
 from driftmon.stats.columns import Floats
 from driftmon.stats.divergences import Pair
+from driftmon.stats.schema import Counts
 
 
 def statuses(
@@ -54,11 +55,15 @@ class Stopwatch:
         self.drift_ms = np.zeros(features, dtype=np.int64)
         self.evaluated_ms = np.zeros(features, dtype=np.int64)
         self._longest_step_ms = longest_step_ms
-        self._at_ms: int | None = None
+        self.at_ms: int | None = None
 
     def advance(self, at_ms: int, judged: NDArray[np.bool_], drifting: NDArray[np.bool_]) -> None:
         """Add the time since the last look, at most one pane: silence is no evidence of health."""
-        passed_ms = 0 if self._at_ms is None else min(max(at_ms - self._at_ms, 0), self._longest_step_ms)
-        self._at_ms = at_ms
+        passed_ms = 0 if self.at_ms is None else min(max(at_ms - self.at_ms, 0), self._longest_step_ms)
+        self.at_ms = at_ms
         self.evaluated_ms = self.evaluated_ms + np.where(judged, passed_ms, 0)
         self.drift_ms = self.drift_ms + np.where(drifting, passed_ms, 0)
+
+    def restore(self, evaluated_ms: Counts, drift_ms: Counts, at_ms: int | None) -> None:
+        """Go on from an earlier run's."""
+        self.evaluated_ms, self.drift_ms, self.at_ms = evaluated_ms, drift_ms, at_ms

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from driftmon.daemon.gathering import Gathering
 from driftmon.daemon.mailbox import Mailbox, Question
 from driftmon.daemon.pump import Pump, UnknownStream
 from driftmon.daemon.telemetry import Telemetry
@@ -16,6 +17,8 @@ TICK_MS = 10_000
 
 
 class FakeStream:
+    gathering = Gathering()
+
     """Counts what it is given; `events` is the order in which things happened."""
 
     class settings:  # noqa: N801  stands where a stream has its settings
