@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from driftmon.monitor.snapshot import Snapshot
+from driftmon.monitor.snapshot import Panes, Snapshot
 from driftmon.stats.schema import Counts, Schema
 
 LEVEL: Final = 1  # with the bytes of equal weight side by side, a fifth of the size at 3 ms a megabyte
@@ -25,31 +26,47 @@ class Delta(msgspec.Struct, frozen=True):
     invalid: dict[str, dict[str, int]]
     watermark_ms: int | None
     first_ms: int | None
+    excess: dict[int, tuple[bytes, bytes]] = {}
 
 
 def between(before: Snapshot, after: Snapshot) -> Delta:
     """What was added; `before` is of the same monitor, and no pane closed since then."""
-    panes = {}
-    for pane, counts in after.open_panes.items():
-        held = before.open_panes.get(pane)
-        if held is not counts:  # panes are replaced, never changed in place
-            added = counts if held is None else counts - held
-            bins = np.flatnonzero(added)
-            panes[pane] = (bins.astype("<i4").tobytes(), added[bins].astype("<i8").tobytes())
     invalid: dict[str, dict[str, int]] = {}
     for (feature, reason), times in after.invalid.items():
         if times != (held_times := before.invalid.get((feature, reason), 0)):
             invalid.setdefault(feature, {})[reason] = times - held_times
-    return Delta(panes, invalid, after.watermark_ms, after.first_ms)
+    excess = {} if after.excess is None else _added(_open_excess(before), after.excess.open_panes)
+    panes = _added(before.open_panes, after.open_panes)
+    return Delta(panes, invalid, after.watermark_ms, after.first_ms, excess)
+
+
+def _open_excess(snapshot: Snapshot) -> Panes:
+    return {} if snapshot.excess is None else snapshot.excess.open_panes
+
+
+def _added(before: Panes, after: Panes) -> dict[int, tuple[bytes, bytes]]:
+    panes = {}
+    for pane, counts in after.items():
+        held = before.get(pane)
+        if held is not counts:  # panes are replaced, never changed in place
+            added = counts if held is None else counts - held
+            bins = np.flatnonzero(added)
+            panes[pane] = (bins.astype("<i4").tobytes(), added[bins].astype("<i8").tobytes())
+    return panes
 
 
 def as_snapshot(delta: Delta, schema: Schema) -> Snapshot:
     """The same, ready to be merged."""
-    panes = {pane: _dense(bins, times, schema.width) for pane, (bins, times) in delta.panes.items()}
+    counted = _counted(delta.panes, schema)
+    excess = _counted(delta.excess, schema) if delta.excess else None
+    invalid, watermark_ms = flat(delta.invalid), delta.watermark_ms
+    return replace(counted, invalid=invalid, watermark_ms=watermark_ms, first_ms=delta.first_ms, excess=excess)
+
+
+def _counted(added: Mapping[int, tuple[bytes, bytes]], schema: Schema) -> Snapshot:
+    panes = {pane: _dense(bins, times, schema.width) for pane, (bins, times) in added.items()}
     whole = sum(panes.values(), start=np.zeros(schema.width, dtype=np.int64))
-    return Snapshot(
-        schema, whole, {}, panes, delta.watermark_ms, flat(delta.invalid), first_ms=delta.first_ms
-    )  # fmt: skip
+    return Snapshot(schema, whole, {}, panes)
 
 
 def packed(counts: Counts) -> bytes:

@@ -11,6 +11,7 @@ import logging
 import sqlite3
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -30,6 +31,7 @@ Place: TypeAlias = tuple[str, int]  # ring and pane
 LIFETIME: Final = "lifetime"  # the rings of the table `pane` that are no window's
 OPEN: Final = "open"
 WINDOW: Final = "window "
+EXCESS: Final = "excess "  # before any of these: of rows that stand for several records
 
 log: Final = logging.getLogger("driftmon.store")
 
@@ -41,7 +43,9 @@ def panes_of(snapshot: Snapshot) -> dict[Place, Counts]:
         for window, panes in snapshot.rings.items()
         for pane, counts in panes.items()
     }
+    excess = {} if snapshot.excess is None else panes_of(snapshot.excess)
     return {
+        **{(EXCESS + ring, pane): counts for (ring, pane), counts in excess.items()},
         (LIFETIME, 0): snapshot.counts,
         **{(OPEN, pane): held for pane, held in snapshot.open_panes.items()},
         **rings,
@@ -97,21 +101,28 @@ def _read(database: Database, stream: str, rows: list[Any]) -> Saved:
 
 
 def _filled(shape: Snapshot, rows: list[Any], head: Mapping[str, Any]) -> Snapshot:
-    panes: dict[str, dict[int, Counts]] = {ring: {} for ring in (OPEN, LIFETIME)}
-    panes |= {WINDOW + window.name: {} for window in shape.rings}
+    names = [OPEN, LIFETIME, *(WINDOW + window.name for window in shape.rings)]
+    panes: dict[str, dict[int, Counts]] = {ring: {} for name in names for ring in (name, EXCESS + name)}
     for ring, pane, crc, data in rows:
         if zlib.crc32(data) == crc:
             panes[ring][pane] = unpacked(data)
         else:
             log.error("pane %d of %s is damaged; its counts are lost", pane, ring)
-    return Snapshot(
-        shape.schema,
-        panes[LIFETIME].get(0, shape.counts),
-        {window: panes[WINDOW + window.name] for window in shape.rings},
-        panes[OPEN],
-        head["watermark_ms"],
-        flat(head["invalid"]),
+    counted, excess = (
+        Snapshot(
+            shape.schema,
+            panes[kind + LIFETIME].get(0, shape.counts),
+            {window: panes[kind + WINDOW + window.name] for window in shape.rings},
+            panes[kind + OPEN],
+        )
+        for kind in ("", EXCESS)
+    )
+    return replace(
+        counted,
+        watermark_ms=head["watermark_ms"],
+        invalid=flat(head["invalid"]),
         first_ms=head["first_ms"],
+        excess=excess if panes[EXCESS + LIFETIME] else None,
     )
 
 

@@ -69,9 +69,9 @@ def independent(schema: Schema) -> Dispersion:
 
 
 def dispersion(
-    schema: Schema, blocks: Counts, expected: Floats | None = None, fitted: float = 0.0
+    schema: Schema, blocks: Counts | Floats, expected: Floats | None = None, fitted: float = 0.0
 ) -> Dispersion | None:
-    """From counts of consecutive blocks, int64[J, width]; None where there are fewer than MIN_BLOCKS.
+    """From counts of consecutive blocks, [J, width]; None where there are fewer than MIN_BLOCKS.
 
     `expected` float64[J, width] is what a known season gives each block, else all are held against the mean of all;
     `fitted` is the share of the blocks' freedom that went into the season, one period out of all.
