@@ -34,6 +34,7 @@ def carried(old: Snapshot, empty: Snapshot) -> Snapshot:
         rings={window: moved(old.rings.get(window, {})) for window in windows},
         open_panes=_repaned(moved(old.open_panes), tuple(old.rings), windows),
         invalid={key: times for key, times in old.invalid.items() if key[0] in kept},
+        excess=None if old.excess is None else carried(old.excess, empty),
     )
 
 

@@ -1,6 +1,7 @@
 """Ingest: POST /api/v1/ingest/{stream}: a body becomes blocks, and the reply says what became of each record.
 
-Law: accepted + rejected + late == records of the body; a request that is refused as a whole counted nothing.
+Law: accepted + rejected + late + sampled_out == records of the body; a request that is refused as a whole
+counted nothing.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ def _settled(outcome: Settled | BaseException, stream: str, present: Present) ->
 
 def _reply(outcome: Settled, repeated: bool) -> Response:
     counted = _as_dict(outcome, repeated)
-    if not outcome.accepted and not outcome.late:
+    if not (outcome.accepted or outcome.late or outcome.sampled_out):
         raise Problem(400, "no record of the body could be used; see `errors`", members=counted)
     return Response(json.dumps(counted) + "\n", 200 if outcome.durable else 202, media_type="application/json")
 
@@ -155,6 +156,7 @@ def _as_dict(outcome: Settled, repeated: bool) -> Mapping[str, Any]:
         "accepted": outcome.accepted,
         "rejected": sum(outcome.rejected.values()),
         "late": outcome.late,
+        "sampled_out": outcome.sampled_out,
         "duplicate": repeated,
         "durable": outcome.durable,
         "errors": [{"line": error.line, "reason": error.reason, "message": error.message} for error in outcome.errors],

@@ -56,6 +56,7 @@ class Mailbox:
         self._closed = False
         self._waiters: list[Future[None]] = []
         self._changed = threading.Condition()
+        self.taken_at = 0.0  # the share of its bytes that waited when the last items were taken
 
     @property
     def bytes(self) -> int:
@@ -116,6 +117,7 @@ class Mailbox:
             if not self._items and not self._closed:
                 self._changed.wait(timeout_s)
             if not self._items:
+                self.taken_at = 0.0
                 return None if self._closed else []
             taken: list[Block | Question] = []
             size = 0
@@ -123,6 +125,7 @@ class Mailbox:
                 item = self._items.popleft()
                 size += _size(item)
                 taken.append(item)
+            self.taken_at = self._bytes / self.limit_bytes
             self._bytes -= size
             if self._bytes <= LOW_WATER * self.limit_bytes:
                 self._wake()

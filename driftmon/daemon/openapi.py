@@ -28,9 +28,10 @@ LINE: Final = {
 }
 REPLY: Final = {
     "type": "object",
-    "required": ["accepted", "rejected", "late", "duplicate", "durable", "errors"],
+    "required": ["accepted", "rejected", "late", "sampled_out", "duplicate", "durable", "errors"],
     "properties": {
         "accepted": COUNT,
+        "sampled_out": COUNT,
         "rejected": COUNT,
         "late": COUNT,
         "duplicate": {"type": "boolean"},

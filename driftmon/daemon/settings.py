@@ -24,6 +24,7 @@ from driftmon.stats.edges import FeatureSpec
 KIB, MIB = 1024, 1024 * 1024
 
 TimeUnit: TypeAlias = Literal["iso8601", "s", "ms", "us", "ns"]
+Overload: TypeAlias = Literal["block", "sample"]
 
 
 def doc(text: str, default: Any = MISSING, **bounds: Any) -> Any:
@@ -86,6 +87,7 @@ class StreamSettings:
     pseudocount: float = 0.5
     tick_ms: int = 10_000
     stale_after_ms: int = 900_000
+    overload: Overload = "block"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -35,6 +35,7 @@ LIFETIME: Final = "lifetime"  # the rings of the table `pane` that are no window
 OPEN: Final = "open"
 WINDOW: Final = "window "
 DAMAGED: Final = np.zeros(0, dtype=np.int64)  # stands for a pane that cannot be read: it equals none
+EXCESS: Final = "excess "  # before any of these: of rows that stand for several records
 
 log: Final = logging.getLogger("driftmon.store")
 
@@ -54,7 +55,9 @@ def panes_of(snapshot: Snapshot) -> dict[Place, Counts]:
         for window, panes in snapshot.rings.items()
         for pane, counts in panes.items()
     }
+    excess = {} if snapshot.excess is None else panes_of(snapshot.excess)
     return {
+        **{(EXCESS + ring, pane): counts for (ring, pane), counts in excess.items()},
         (LIFETIME, 0): snapshot.counts,
         **{(OPEN, pane): held for pane, held in snapshot.open_panes.items()},
         **rings,
@@ -129,19 +132,26 @@ def _panes(rows: list[Any], health: StateHealth) -> dict[Place, Counts]:
 
 
 def _filled(shape: Snapshot, places: Mapping[Place, Counts], head: Mapping[str, Any]) -> Snapshot:
-    panes: dict[str, dict[int, Counts]] = {ring: {} for ring in (OPEN, LIFETIME)}
-    panes |= {WINDOW + window.name: {} for window in shape.rings}
+    names = [OPEN, LIFETIME, *(WINDOW + window.name for window in shape.rings)]
+    panes: dict[str, dict[int, Counts]] = {ring: {} for name in names for ring in (name, EXCESS + name)}
     for (ring, pane), counts in places.items():
         if counts is not DAMAGED:
             panes[ring][pane] = counts
-    return Snapshot(
-        shape.schema,
-        panes[LIFETIME].get(0, shape.counts),
-        {window: panes[WINDOW + window.name] for window in shape.rings},
-        panes[OPEN],
-        head["watermark_ms"],
-        flat(head["invalid"]),
+    counted, excess = (
+        Snapshot(
+            shape.schema,
+            panes[kind + LIFETIME].get(0, shape.counts),
+            {window: panes[kind + WINDOW + window.name] for window in shape.rings},
+            panes[kind + OPEN],
+        )
+        for kind in ("", EXCESS)
+    )
+    return replace(
+        counted,
+        watermark_ms=head["watermark_ms"],
+        invalid=flat(head["invalid"]),
         first_ms=head["first_ms"],
+        excess=excess if panes[EXCESS + LIFETIME] else None,
     )
 
 

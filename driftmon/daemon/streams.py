@@ -87,7 +87,7 @@ class Stream:
     def observe(self, block: Block, now_ms: int) -> Settled:
         """Count one block."""
         batch = self._decoders.decode(block)
-        receipt = self.count(batch, now_ms)
+        receipt = self.count(batch if block.weight == 1 else replace(batch, weight=block.weight), now_ms)
         if block.position is not None:
             self.positions[block.origin] = block.position
         return Settled(receipt.counted, receipt.rejected, receipt.late, batch.errors)
@@ -120,9 +120,19 @@ class Stream:
         return report
 
     @property
+    def samples(self) -> bool:
+        """Whether its records may be thinned: if configured, and never those that become its reference."""
+        return self.settings.overload == "sample" and self.monitor is not None
+
+    @property
     def monitor(self) -> Monitor | None:
         """What counts and compares; None while there is no reference."""
         return self._monitor if isinstance(self._monitor, Monitor) else None
+
+    @property
+    def newest_ms(self) -> int:
+        """Where the newest pane begins that was counted by arrival; 0 where records have their own times."""
+        return 0 if self.monitor is None or self.settings.time is not None else self.monitor.newest_ms
 
     def _align(self) -> None:
         """Take the bins of the stream that is this one's reference, when it has them and whenever they change."""
@@ -236,7 +246,8 @@ def layout_of(settings: StreamSettings) -> Layout:
 
 def _same_counts(old: Stream, new: Stream) -> bool:
     """Whether the monitor of one would count and compare exactly as that of the other."""
-    if replace(old.settings, sources=()) != replace(new.settings, sources=()):
+    one, other = (replace(stream.settings, sources=(), overload="block") for stream in (old, new))
+    if one != other:
         return False
     if new.reference is None or old.reference is None:
         return new.reference is None

@@ -64,11 +64,14 @@ class Telemetry:
         self._rejected: Counter[tuple[str, str, str]] = Counter()
         self._gaps: Counter[tuple[str, str]] = Counter()
         self._progress: list[tuple[str, str, Progress]] = []
+        self._sampled_out: Counter[tuple[str, str]] = Counter()
+        self.sampling: dict[tuple[str, str], float] = {}  # the share of records taken now, of those that may be thinned
         self.ingest = Durations()
         self.tick = Durations()
         self.commit = Durations()
         self.refusals: tuple[Refusal, ...] = ()
         self._rates = Rates()
+        self.clock_steps, self.clock_offset_s = 0, 0.0
 
     def expect(self, stream: str, source: str) -> None:
         """Show a source at 0 before its first record, so that `increase()` sees the first one."""
@@ -89,13 +92,21 @@ class Telemetry:
 
     def settled(self, block: Block, outcome: Settled, at_ms: int) -> None:
         key = (block.stream, block.source)
-        self._records[key] += outcome.accepted + outcome.late + sum(outcome.rejected.values())
+        self._records[key] += outcome.accepted + outcome.late + sum(outcome.rejected.values()) + outcome.sampled_out
+        if outcome.sampled_out:
+            self._sampled_out[key] += outcome.sampled_out
         self._late[key] += outcome.late
         for reason, records in outcome.rejected.items():
             self._rejected[*key, reason] += records
         if outcome.errors:
             newest = (Refusal(at_ms, *key, one.line, one.reason, one.message) for one in reversed(outcome.errors))
             self.refusals = (*newest, *self.refusals)[:MOST_REFUSALS]
+
+    def sampled(self, ratios: dict[tuple[str, str], float]) -> None:
+        """The share of records that is taken now, by stream and source that may be thinned."""
+        for key in ratios.keys() - self.sampling.keys():
+            self._sampled_out[key] += 0
+        self.sampling = ratios
 
     def totals(self, streams: Iterable[str]) -> dict[tuple[str, str, tuple[str, ...]], int]:
         """By stream, name and the other labels, for the store; from the pump's thread."""
@@ -115,7 +126,12 @@ class Telemetry:
                 counters[name][stream, *labels] += times
 
     def _kept(self) -> dict[str, Counter[Any]]:
-        return {"records": self._records, "late": self._late, "rejected": self._rejected}
+        return {
+            "records": self._records,
+            "late": self._late,
+            "rejected": self._rejected,
+            "sampled_out": self._sampled_out,
+        }
 
     def note_rates(self, at_s: float) -> None:
         """Once per tick, from the event loop."""
@@ -137,6 +153,10 @@ class Telemetry:
         yield _family("ingest_records_total", self._records)
         yield _family("ingest_records_rejected_total", self._rejected)
         yield _family("ingest_late_records_total", self._late)
+        yield _family("ingest_sampled_out_records_total", self._sampled_out)
+        yield Family(METRICS["driftmon_sampling_ratio"], sorted(self.sampling.items()))
+        yield Family(METRICS["driftmon_clock_steps_total"], [((), float(self.clock_steps))])
+        yield Family(METRICS["driftmon_clock_offset_seconds"], [((), self.clock_offset_s)])
         yield from self._of_sources()
         yield Family(METRICS["driftmon_ingest_duration_seconds"], [((), self.ingest.histogram())])
         yield Family(METRICS["driftmon_tick_duration_seconds"], [((), self.tick.histogram())])

@@ -15,25 +15,27 @@ from driftmon.monitor.assessment import Assessment
 from driftmon.monitor.quantities import index_of
 from driftmon.monitor.report import Status
 from driftmon.stats.columns import Floats
-from driftmon.stats.divergences import Pair
 from driftmon.stats.schema import Counts
 
 
 def statuses(
     assessment: Assessment,
     values: Floats,
-    pairs: Sequence[Pair],
+    seen: Floats,
     quiet: NDArray[np.bool_],
     gathering: bool,
     names: Sequence[str],
 ) -> Mapping[str, Status]:
-    """A status per feature; `quiet` bool[F]: not seen for too long; `gathering`: there is no P yet."""
+    """A status per feature; `quiet` bool[F]: not seen for too long; `gathering`: there is no P yet.
+
+    `seen` float64[W, F]: the observations that `min_observations` is about.
+    """
     weak, significant = np.zeros(len(names), dtype=np.bool_), np.zeros(len(names), dtype=np.bool_)
     for calibration in assessment.calibrations.values():
         weak |= calibration.weak
         if calibration.finding is not None:
             significant |= calibration.finding.flagged
-    insufficient = assessment.insufficient(pairs, values[:, index_of("kl_noise_floor")])
+    insufficient = assessment.insufficient(seen, values[:, index_of("kl_noise_floor")])
     warming = np.full(len(names), gathering)
     said = {
         Status.STALE: quiet,

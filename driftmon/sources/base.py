@@ -21,7 +21,10 @@ Positions: TypeAlias = Mapping[str, Position]  # by origin
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A block was counted: rows used, records refused by reason, rows too late; `durable` once on disk."""
+    """A block was counted: rows used, records refused by reason, rows too late; `durable` once on disk.
+
+    `sampled_out` records were left out by chance under overload; those used count for them.
+    """
 
     accepted: int
     rejected: Mapping[str, int] = field(default_factory=dict)
@@ -29,6 +32,7 @@ class Settled:
     errors: tuple[LineError, ...] = ()
     duplicate: bool = False
     durable: bool = False
+    sampled_out: int = 0
 
 
 def joined(parts: Sequence[Settled]) -> Settled:
@@ -43,6 +47,7 @@ def joined(parts: Sequence[Settled]) -> Settled:
         sum(part.late for part in parts),
         tuple(errors[:MAX_ERRORS]),
         durable=all(part.durable for part in parts),
+        sampled_out=sum(part.sampled_out for part in parts),
     )
 
 
@@ -61,6 +66,7 @@ class Block:
     `position` is where its source would go on after this block. `first_line` is the number of the
     block's first line in its input, so that errors name the line a person can look up. Blocks of one
     request are counted and committed together: all but the last have `more`, and share its `key`.
+    Each record stands for `weight` records that arrived.
     """
 
     stream: str
@@ -73,6 +79,7 @@ class Block:
     first_line: int = 1
     key: str = ""
     more: bool = False
+    weight: int = 1
 
 
 class Limits(Protocol):

@@ -54,7 +54,7 @@ STREAM = [
     ("pseudocout: 1", "pseudocout: unknown key; did you mean pseudocount?"),
     ("<<: {}", '"<<": merge keys are not read; repeat the keys'),
     ("segments: {field: origin}", "segments: not available yet; remove it, or use a later driftmon"),
-    ("overload: sample", "overload: not available yet; remove it, or use a later driftmon"),
+    ("overload: drop", "overload: drop is none of block, sample; use one of them"),
     ("time: at", 'time: must be keys and values, is the text "at"; write key: value'),
     ("time: {}", "time.field: missing; write field: time"),
     ("time: {field: at, unit: days}", "time.unit: days is none of iso8601, s, ms, us, ns; use one of them"),

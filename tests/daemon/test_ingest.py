@@ -16,7 +16,7 @@ from driftmon.daemon import app, bodies
 from tests.daemon.kit import Running, ndjson, ready_config, records, running, stream
 
 ROWS = records(50)
-NOTHING_ACCEPTED = {"accepted": 0, "rejected": 1, "late": 0, "duplicate": False, "durable": False}
+NOTHING_ACCEPTED = {"accepted": 0, "rejected": 1, "late": 0, "sampled_out": 0, "duplicate": False, "durable": False}
 
 TAKEN = {
     "ndjson": (ndjson(ROWS), {}, 50),
