@@ -178,6 +178,7 @@ def test_weights_outlive_a_crash_and_a_checkpoint(tmp_path: Path) -> None:
             sent = Block("s", "http", "ndjson", b'{"c": "a"}\n{"c": "d"}\n', weight=weight)
             stream.observe(sent, MINUTE * len(expected))
             if checkpoint and at == 1:
+                store.ticking({"s": stream})
                 stream.tick(MINUTE * len(expected))
                 store.closed_panes({"s": stream})
                 store.checkpoint({"s": stream}, {}, 0)
