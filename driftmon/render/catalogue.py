@@ -153,6 +153,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     _process("mailbox_bytes", "gauge", "bytes", "Bytes received and not yet counted."),
     _process("mailbox_limit_bytes", "gauge", "bytes", "Bytes the mailbox holds before it answers 429."),
     _process("resident_memory_bytes", "gauge", "bytes", "Memory of the daemon's process that is in RAM; only on Linux."),
+    _process("memory_budget_bytes", "gauge", "bytes", "The most memory the bounds of the configuration allow for; more in RAM is a leak."),
     _process("storage_ephemeral", "gauge", "", "1 when nothing is kept over a restart (no --storage.path)."),
     _process("alert_notifications_total", "counter", "", "Notifications attempted.", "sink"),
     _process("alert_notifications_failed_total", "counter", "", "Notifications that failed; those worth it are retried.", "sink"),
