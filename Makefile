@@ -3,7 +3,10 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint simulate bench wheel lock manifests readme sample dashboards pictures clean
+# SHORT= runs the long form.
+SHORT ?= --short
+
+.PHONY: fuzz hostile demo test lint simulate bench wheel lock manifests readme sample dashboards pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/driftmon demo
@@ -18,6 +21,14 @@ lint: $(VENV)/.dev
 # PARTS="delay clearing" prints only these.
 simulate: $(VENV)/.dev
 	$(BIN)/python -m tests.simulate $(PARTS)
+
+# What reads from outside, on inputs nobody would write; a failure prints what replays it.
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.fuzz $(SHORT)
+
+# The daemon in a memory cgroup of 256 MiB under attack; needs root.
+hostile: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.hostile $(SHORT)
 
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/bench.py

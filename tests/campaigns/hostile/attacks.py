@@ -19,6 +19,7 @@ from tests.campaigns.hostile.wire import Wire
 SENDERS: Final = 4
 SLOW: Final = 1000
 DRIPPING: Final = 100
+AGAIN_S: Final = 1.0
 FLOOD: Final = 10  # senders of honest records without a pause
 HEAD: Final = f"POST {bombs.PATH} HTTP/1.1\r\nHost: localhost\r\n".encode()
 
@@ -57,7 +58,7 @@ async def drip(port: int, until_s: float, begun: bytes, each: bytes, ends: Count
         finally:
             if writer is not None:
                 writer.transport.abort()
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(AGAIN_S)
 
 
 async def main(kind: str, port: int, seconds: float) -> None:
