@@ -27,6 +27,8 @@ from driftmon.daemon.redaction import redacted
 from driftmon.daemon.replies import sent
 from driftmon.daemon.telemetry import Telemetry, release
 from driftmon.daemon.vitals import memory_bytes
+from driftmon.formats.compression import FREE_BYTES, ZSTD_WINDOW_BYTES
+from driftmon.monitor.batch import MAX_ERRORS
 from driftmon.monitor.history import History
 from driftmon.monitor.report import Report
 from driftmon.render import json
@@ -51,6 +53,11 @@ GUARDS: Final = {
 }
 REFRESH_S: Final = (2, 60)
 MOST_SEARCHED: Final = 128
+FIXED: Final = {
+    "errors_in_reply": MAX_ERRORS,
+    "ratio_free_bytes": FREE_BYTES,
+    "zstd_window_bytes": ZSTD_WINDOW_BYTES,
+}
 
 
 class Site:
@@ -120,7 +127,7 @@ class Site:
 
     async def status_json(self, request: Request) -> Response:
         view = self._status(self._shell(request, "status"))
-        return await sent(request, lambda: json.to_bytes(status_json(view)), "application/json")
+        return await sent(request, lambda: json.to_bytes(status_json(view, FIXED)), "application/json")
 
     def _status(self, shell: Shell) -> StatusView:
         present, telemetry = self._present, self._telemetry

@@ -5,21 +5,14 @@ Law: it says what the page says; `limits` has every bound by its key in the conf
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
-from driftmon.formats.compression import FREE_BYTES, ZSTD_WINDOW_BYTES
-from driftmon.monitor.batch import MAX_ERRORS
 from driftmon.render.pages.status import StatusView
 
-FIXED: Final = {  # bounds that no configuration moves
-    "errors_in_reply": MAX_ERRORS,
-    "ratio_free_bytes": FREE_BYTES,
-    "zstd_window_bytes": ZSTD_WINDOW_BYTES,
-}
 
-
-def status_json(view: StatusView) -> dict[str, Any]:
-    """Sizes in bytes, times in ms; absent where a value has no meaning."""
+def status_json(view: StatusView, fixed: Mapping[str, int]) -> dict[str, Any]:
+    """Sizes in bytes, times in ms; absent where a value has no meaning. `fixed`: bounds no configuration moves."""
     held = {} if view.memory_bytes is None else {"resident_bytes": view.memory_bytes}
     return {
         "version": view.version,
@@ -48,5 +41,5 @@ def status_json(view: StatusView) -> dict[str, Any]:
             for one in view.intake
         ],
         "limits": dict(view.limits),
-        "fixed_limits": FIXED,
+        "fixed_limits": dict(fixed),
     }

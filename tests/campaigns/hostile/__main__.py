@@ -1,8 +1,7 @@
 """Hostile: `python -m tests.campaigns.hostile [--short]`: the real daemon in a 256 MiB cgroup while it is attacked.
 
-Law: it is never killed, stays within the budget it exports, keeps every record it accepted, and goes on to answer a
-good client. Its p99 is shown as a multiple of its own baseline of this run, with a mark beyond two; it fails beyond
-two baselines and MARGIN_S, because attacker, client and daemon share the cores, here with whatever else runs.
+Law: it is never killed, stays within the budget it exports, keeps every record it accepted, and a good client's p99
+stays within twice its own baseline of this run and MARGIN_S. The flood, which is ten good clients, is only shown.
 """
 
 # ruff: noqa: T201  it reports to a terminal
@@ -29,7 +28,7 @@ from tests.campaigns.hostile.wire import Wire
 from tests.daemon.kit import ready_config
 
 LIMIT: Final = 256 * bombs.MIB
-MARGIN_S: Final = 2.0  # on two cores with a load of 8, bombs cost up to 1.6 s; a stuck daemon costs the 5 s of a head
+MARGIN_S: Final = 0.050  # attacker, client and daemon share two cores, and the scheduler's turns are milliseconds
 KINDS: Final = ("slowloris", "half open", "slow bodies", *bombs.BODIES, "all bombs", "flood")
 SHORT_S, LONG_S = 2.5, 30.0
 PAUSE_S: Final = 0.01
