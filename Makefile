@@ -3,7 +3,10 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint simulate timing bench wheel lock manifests readme sample dashboards pictures clean
+# SHORT= runs the long form.
+SHORT ?= --short
+
+.PHONY: fuzz hostile timing demo test lint simulate bench wheel lock manifests readme sample dashboards pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/driftmon demo
@@ -21,7 +24,15 @@ simulate: $(VENV)/.dev
 
 # Whether the time of a refused login tells that the user exists.
 timing: $(VENV)/.dev
-	$(BIN)/python -m tests.campaigns.timing $(ARGS)
+	$(BIN)/python -m tests.campaigns.timing $(SHORT)
+
+# What reads from outside, on inputs nobody would write; a failure prints what replays it.
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.fuzz $(SHORT)
+
+# The daemon in a memory cgroup of 256 MiB under attack; needs root.
+hostile: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.hostile $(SHORT)
 
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/bench.py

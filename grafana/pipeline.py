@@ -107,8 +107,9 @@ def mailbox() -> Panel:
 
 def memory() -> Panel:
     return series(
-        "Memory", "Of each daemon's process.",
-        [Target(SCOPE.of("resident_memory_bytes"), "{{instance}}")], "bytes", low=0,
+        "Memory", "Of each daemon's process, and what the bounds of its configuration allow for.",
+        [Target(SCOPE.of("resident_memory_bytes"), "{{instance}}"),
+         Target(f"min({SCOPE.of('memory_budget_bytes')})", "budget")], "bytes", low=0,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from driftmon.daemon.access.handshakes import Handshakes
 from driftmon.daemon.access.neighbours import Neighbours
 from driftmon.daemon.access.refusals import Door
 from driftmon.daemon.config import ConfigError, load
+from driftmon.daemon.connections import Connections
 from driftmon.daemon.ingest import Ingest
 from driftmon.daemon.intake import Intake, Positions
 from driftmon.daemon.keeper import Storing
@@ -262,7 +263,8 @@ class App:
     def _listeners(self, repeats: Repeats) -> tuple[Listener, Listener]:
         pages = Pages(self.present, self.mailbox, self._telemetry, self._notifications)
         kept = "" if self._process.storage is None else str(self._process.storage)
-        site = Site(self.present, self.mailbox, self._telemetry, self._receivers, kept)
+        places = Connections(lambda: self.present.config.limits)
+        site = Site(self.present, self.mailbox, self._telemetry, self._receivers, places, kept)
         promotions = Promotions(self.present, self._snapshot_of, self.reload)
         over_http = self.reload if self._process.reload_over_http else None
         actions = Actions(self.present, self._snapshot_of, over_http, promotions)
@@ -273,12 +275,12 @@ class App:
             "web": web_guard(web_app(pages), process.keeper, refusals),
             "api": api_guard(api_app(pages, actions, ingest, site), process.keeper, neighbours, refusals),
         }
-        connections, context = self.present.config.limits.connections, process.context
+        context = process.context
         started = {
             kind: Listener(
                 app,
                 [opened for _, opened in self._sockets[kind]],
-                connections,
+                places,
                 REQUEST_GRACE_S,
                 context,
                 Handshakes(kind, refusals),

@@ -76,17 +76,17 @@ class Ingest:
             raise busy(429, "the mailbox is full; try again", 1)
         limits = self._present.config.limits
         try:
-            body = await self._bodies.read(request, limits)
+            blocks, answers = _blocks(stream, await self._bodies.read(request, limits), limits, key)
         except asyncio.CancelledError:
             # The server gives up on a client slower than a drain may last. Nothing of its body was counted yet.
             raise busy(503, "the daemon stopped before the body was complete; send it again", 5) from None
-        blocks, answers = _blocks(stream, body, limits, key)
         try:
             self._mailbox.offer(blocks)
         except Busy as fault:
             raise busy(429, str(fault), fault.retry_after_s) from None
         except Closed:
             raise busy(503, "the daemon is shutting down; send it again", 5) from None
+        del blocks  # the mailbox has them; who waits for the answer holds no bytes
         outcomes = await asyncio.gather(*answers, return_exceptions=True)
         return joined([_settled(outcome, stream, self._present) for outcome in outcomes])
 

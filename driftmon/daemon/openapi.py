@@ -142,6 +142,7 @@ OPENAPI: Final[dict[str, Any]] = {
         ),
         "/alerts": _get("Pending, firing and resolved alerts, for people.", HTML),
         "/status": _get("How the daemon does, for people.", HTML),
+        "/api/v1/status": _get("How the daemon does, with every limit in force.", OBJECT),
         "/config": _get("The configuration in force without secrets, for people.", HTML),
         "/assets/{name}": _get("Style, script and icon of the pages.", TEXT, ASSET, _404="No such file."),
         "/metrics": _get("Metrics for Prometheus, text 0.0.4 or OpenMetrics 1.0.", TEXT),

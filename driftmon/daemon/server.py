@@ -13,12 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from driftmon.daemon.access.handshakes import HANDSHAKE_S, Doorstep, Handshakes
+from driftmon.daemon.connections import Connections, with_places
+from driftmon.daemon.problem import Problem, answer_problem
 
 KEEP_ALIVE_S: Final = 75  # longer than usual scrape intervals, so that a scraper keeps its connection
-HEADER_BYTES: Final = 16 * 1024
 
 
 class _Server(uvicorn.Server):
@@ -80,7 +83,7 @@ class Listener:
         self,
         app: ASGIApp,
         sockets: Sequence[socket.socket],
-        connections: int,
+        places: Connections,
         grace_s: int,
         context: ssl.SSLContext | None = None,
         handshakes: Handshakes | None = None,
@@ -88,7 +91,7 @@ class Listener:
         unix = [opened for opened in sockets if opened.family == socket.AF_UNIX]
         inet = [opened for opened in sockets if opened.family != socket.AF_UNIX]
         wanted = [(inet, context), (unix, None)] if context else [(list(sockets), None)]
-        self._servers = [(_server(app, connections, grace_s, how), which) for which, how in wanted if which]
+        self._servers = [(_server(_one_length(app), places, grace_s, how), which) for which, how in wanted if which]
         for server, _ in self._servers:
             server.handshakes = handshakes
         self._tasks: list[asyncio.Task[None]] = []
@@ -104,7 +107,24 @@ class Listener:
         await asyncio.gather(*self._tasks)
 
 
-def _server(app: ASGIApp, connections: int, grace_s: int, context: ssl.SSLContext | None) -> _Server:
+def _one_length(app: ASGIApp) -> ASGIApp:
+    """A body with two lengths is two bodies to two readers (RFC 9112, 6.1): refused, and the connection closed."""
+
+    async def checked(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        if "transfer-encoding" in headers and "content-length" in headers:
+            detail = "Content-Length and Transfer-Encoding in one request; send one of them"
+            answer = await answer_problem(
+                Request(scope, receive), Problem(400, detail, headers={"Connection": "close"})
+            )
+            await answer(scope, receive, send)
+            return
+        await app(scope, receive, send)
+
+    return checked
+
+
+def _server(app: ASGIApp, places: Connections, grace_s: int, context: ssl.SSLContext | None) -> _Server:
     config = _Config(
         app,
         lifespan="off",
@@ -114,10 +134,10 @@ def _server(app: ASGIApp, connections: int, grace_s: int, context: ssl.SSLContex
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=connections,
+        http=with_places(places),  # h11, whatever else is installed: it bounds the head of a request
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=grace_s,
-        h11_max_incomplete_event_size=HEADER_BYTES,
+        h11_max_incomplete_event_size=places.limits.header_bytes,
     )
     config.context = context
     return _Server(config)

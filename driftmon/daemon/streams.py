@@ -77,7 +77,7 @@ class Stream:
         self.positions: dict[str, Position] = {}
         self.gathering = Gathering()
         self._rules = tuple(rules)
-        self._decoders = Decoders(layout_of(settings), limits.line_bytes)
+        self._decoders = Decoders(layout_of(settings), limits.bounds)
         self._other = other
         self._warned: set[str] = set()  # features whose live rows were said to depend on one another
         self._aligned_to: Schema | None = None

@@ -157,7 +157,9 @@ class Snapshot:
         """Read a file; SnapshotError names what is wrong with it."""
         try:
             return _read(data)
-        except (KeyError, TypeError, AttributeError, OverflowError) as fault:
+        except SnapshotError:
+            raise
+        except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError) as fault:
             raise SnapshotError(f"the snapshot lacks or garbles a part: {fault!r}; build it again") from fault
 
 
@@ -192,7 +194,7 @@ def _read(data: bytes) -> Snapshot:
     invalid = {
         (name, reason): int(n) for name, reasons in tree.get("invalid", {}).items() for reason, n in reasons.items()
     }
-    extras = {key: tree.get(key) or {} for key in ("provenance", "sums", "dispersion")}
+    extras = {key: _mapping(tree, key) for key in ("provenance", "sums", "dispersion")}
     flat = np.concatenate(counts) if counts else np.zeros(0, dtype=np.int64)
     first_ms, watermark_ms = (None if tree.get(key) is None else int(tree[key]) for key in ("first_ms", "watermark_ms"))
     slots_by, slots = _read_slots(tree, schema, flat)
@@ -233,6 +235,15 @@ def _read_excess(entries: Any, rings: Mapping[Window, Panes], schema: Schema) ->
 
 def _none(schema: Schema) -> Snapshot:
     return Snapshot(schema, np.zeros(schema.width, dtype=np.int64))
+
+
+def _mapping(tree: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = tree.get(key) or {}
+    if not isinstance(found, dict):
+        raise SnapshotError(f"{key} is no map: drop it, or build the snapshot again")
+    if key == "sums" and not all(type(number) is int for number in found.values()):
+        raise SnapshotError("sums must be whole numbers")
+    return found
 
 
 def _read_slots(tree: Mapping[str, Any], schema: Schema, counts: Counts) -> tuple[Slots | None, dict[int, Counts]]:
@@ -305,6 +316,13 @@ def _added(one: Panes, other: Panes) -> Panes:
 
 def _merged_provenance(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Numbers of records add, spans widen, sources are listed together; the rest is kept where both agree."""
+    try:
+        return _joined_provenance(one, other)
+    except (KeyError, TypeError) as fault:
+        raise SnapshotError(f"the provenance is garbled ({fault!r}): drop it, or build the snapshot again") from fault
+
+
+def _joined_provenance(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     merged = {key: one[key] for key in one if other.get(key) == one[key]}
     if "records" in one and "records" in other:
         merged["records"] = one["records"] + other["records"]

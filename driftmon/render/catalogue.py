@@ -161,6 +161,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     _process("mailbox_limit_bytes", "gauge", "bytes", "Bytes the mailbox holds before it answers 429."),
     _process("resident_memory_bytes", "gauge", "bytes", "Memory of the daemon's process that is in RAM; only on Linux."),
     _process("storage_commit_duration_seconds", "histogram", "seconds", "Time of one transaction of --storage.path, until it is on the disk."),
+    _process("memory_budget_bytes", "gauge", "bytes", "The most memory the bounds of the configuration allow for; more in RAM is a leak."),
     _process("storage_ephemeral", "gauge", "", "1 when nothing is kept over a restart (no --storage.path)."),
     _process("state_recovered", "gauge", "", "1 since a start that found state.db damaged and went on with a generation of it, or empty.", "source"),
     _process("state_lost_seconds", "gauge", "seconds", "From the generation that was restored to the last commit before the damage; absent where nothing could be restored."),
