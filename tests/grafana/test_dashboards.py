@@ -234,6 +234,9 @@ LEFT_OUT: Final = {
     "driftmon_unseen_values_total",
     "driftmon_drift_seconds_total",  # for the burn-rate alerts
     "driftmon_evaluated_seconds_total",
+    "driftmon_source_gap_events_total",  # shown with the brokers, when there are some
+    "driftmon_source_lag_records",
+    "driftmon_source_lag_bytes",
 }
 
 
