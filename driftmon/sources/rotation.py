@@ -184,8 +184,7 @@ def _stamped(folder: Path, name: str) -> Iterator[tuple[Name, str]]:
     shape = re.compile(rf"(?:{re.escape(name)}{STAMP}|{re.escape(stem)}{STAMP}{re.escape(suffix)})(\.gz)?", re.ASCII)
     matched = [(file, found) for file in _files(folder) if (found := shape.fullmatch(file))]
     for file, found in sorted(matched, key=lambda one: one[1][3] is None):
-        if (entry := _name(folder / file)) is not None:
-            yield entry, found[1] or found[2]
+        yield _still(folder / file), found[1] or found[2]
 
 
 def _age(stamp: str) -> tuple[bool, int, str]:
@@ -201,9 +200,7 @@ def _age(stamp: str) -> tuple[bool, int, str]:
 def _strangers(path: Path) -> Iterator[Name]:
     """Whatever else lies beside it: a file may be renamed to anything."""
     for folder in {path.parent, path.resolve().parent}:
-        for file in _files(folder):
-            if (entry := _name(folder / file)) is not None:
-                yield entry
+        yield from (_still(folder / file) for file in _files(folder))
 
 
 def _files(folder: Path) -> list[str]:
@@ -212,6 +209,13 @@ def _files(folder: Path) -> list[str]:
             return [entry.name for entry in entries if entry.is_file()]
     except FileNotFoundError:
         return []
+
+
+def _still(path: Path) -> Name:
+    """Moved where a name that was just read from its folder is gone."""
+    if (found := _name(path)) is None:
+        raise Moved
+    return found
 
 
 def _name(path: Path) -> Name | None:

@@ -241,6 +241,9 @@ LEFT_OUT: Final = {
     "driftmon_state_lost_seconds",
     "driftmon_state_generation_timestamp_seconds",
     "driftmon_state_damaged_rows_total",
+    "driftmon_source_gap_events_total",  # shown with the brokers, when there are some
+    "driftmon_source_lag_records",
+    "driftmon_source_lag_bytes",
 }
 
 

@@ -61,9 +61,9 @@ def test_the_rest_of_a_compressed_file(path: Path) -> None:
     follower = begun(path)
     follower.end()
     whole = path.read_bytes() + b"3\n"
-    path.unlink()
     path.with_name("a.log.1.gz").write_bytes(gzip.compress(whole))
     path.with_name("a.log.2.gz").write_bytes(b"no gzip at all")
+    path.unlink()
     path.write_bytes(b"4\n")
     follower.crash()
     assert follower.read() == [b"3", b"4"]
@@ -338,11 +338,35 @@ def test_names_that_never_rest_are_an_error_and_no_gap(path: Path, monkeypatch: 
         after(path, {})
 
 
+def test_nothing_comes_after_the_file_that_has_the_name(path: Path) -> None:
+    path.with_name("a.log.1").write_bytes(b"0\n")
+    assert after(path, position_of(path)) is None
+
+
 def test_a_name_of_another_file_by_now_is_not_opened(path: Path) -> None:
     with pytest.raises(Moved):
         Name(path, 1, 4, 0).opened()
     with pytest.raises(Moved):
         Name(path.with_name("none"), 1, 4, 0).opened()
+
+
+def test_a_name_that_is_gone_since_its_folder_was_read_starts_the_search_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    position, ghosts, files = position_of(path), iter([["ghost"], ["a.log.1"]]), rotation._files
+    path.rename(path.with_name("away"))
+    monkeypatch.setattr(rotation, "_files", lambda folder: [*files(folder), *next(ghosts, [])])
+    found = where(path, position)
+    assert found is not None
+    found.file.close()
+
+
+def test_a_followed_file_that_comes_later(tmp_path: Path) -> None:
+    follower = Follower(tmp_path / "a.log")
+    assert follower.read() == []
+    follower.path.write_bytes(b"1\n")
+    assert follower.read() == [b"1"]
+    ended(follower)
 
 
 def test_a_folder_that_is_gone_has_no_files(tmp_path: Path) -> None:

@@ -153,3 +153,8 @@ def test_a_writer_too_many_is_hung_up_on(tmp_path: Path, monkeypatch: pytest.Mon
         return answer
 
     assert asyncio.run(scenario()) == b""
+
+
+def test_a_path_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="too long"):
+        unix.listening_socket(tmp_path / ("s" * 200))
