@@ -43,7 +43,7 @@ class Sender(threading.Thread):
         self.faults: list[str] = []
         self._api = ""
         self._connection: http.client.HTTPConnection | None = None
-        self._shift, self._size, self._pause_s, self._large = shift, size, pause_s, large
+        self._shift, self._size, self._pause_s, self._large, self._keyed = shift, size, pause_s, large, keyed
 
     def to(self, api: str) -> None:
         """Where the daemon is now."""
@@ -86,7 +86,7 @@ class Sender(threading.Thread):
         if self._connection is None or f"{self._connection.host}:{self._connection.port}" != self._api:
             self._hang_up()
             self._connection = http.client.HTTPConnection(self._api, timeout=HTTP_S)
-        headers = {"Idempotency-Key": key, "Host": "localhost"}
+        headers = {"Host": "localhost", **({"Idempotency-Key": key} if self._keyed else {})}
         self._connection.request("POST", f"/api/v1/ingest/{self.stream}", body, headers)
         reply = self._connection.getresponse()
         return reply.status, reply.read()

@@ -25,7 +25,7 @@ class Shape:
     words: Mapping[str, Sequence[str]]
     time: str | None = None
     lateness_ms: int = 0
-    pane_ms: int = 1000
+    pane_ms: int = 5000
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,10 @@ class Model:
         return self._panes[stream]
 
     def totals(self, stream: str) -> Counter[tuple[str, str]]:
-        return sum(self._panes[stream].values(), Counter())
+        total: Counter[tuple[str, str]] = Counter()
+        for counts in self._panes[stream].values():
+            total.update(counts)
+        return total
 
     def verdicts(self, stream: str, origin: str) -> Counter[str]:
         """What became of the records of a request."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tests.campaigns.world import World, body_of
 
-PAUSE_S: Final = 6.0
+PAUSE_S: Final = 12.0
 FINAL: Final = (200, 202, 400)
 
 
@@ -20,7 +20,7 @@ async def sender(world: World, stream: str, number: int, until_s: float) -> None
     """One client, one stream."""
     count = 0
     while world.loop.time() < until_s:
-        await asyncio.sleep(world.chance.expovariate(1 / PAUSE_S))
+        await asyncio.sleep(world.chance.expovariate(1 / PAUSE_S) * (2 if stream == "e" else 1))
         count += 1
         rows = _rows(world, stream)
         await _until_counted(world, stream, f"{number}-{count}", body_of(rows), len(rows))

@@ -95,7 +95,14 @@ class Pumping:
     def join(self) -> None:
         """At the end of a drain: what waits is counted and written, by the pump's own `run`."""
         self._task.cancel()
-        if self._app._failure is None:
+        if self._app._failure is not None:
+            return
+        try:
+            while items := self._app.mailbox.take(0):
+                self._turn(self._app._pump, items, self._clock.now_ms(), self._clock.monotonic())
+        except BaseException as fault:
+            self._failed(self._app, fault)
+        else:
             self._app._run_pump()
 
     async def _turns(self) -> None:
@@ -120,7 +127,7 @@ class Pumping:
         """Until there is something, or the pump is due; the granularity of a scheduler."""
         limit_s = self._clock.monotonic() + rest_s
         while not mailbox._items and not mailbox._closed and (left_s := limit_s - self._clock.monotonic()) > 0:
-            await asyncio.sleep(min(left_s, 0.25))
+            await asyncio.sleep(min(left_s, 1.0))
 
 
 class Socketless:

@@ -37,10 +37,11 @@ MISSING: Final = {
     "name": "Missing", "metric": "missing_ratio", "above": 0.3, "resolve_below": 0.1, "min_observations": 20,
     "for": "20s", "keep_firing_for": "30s",
 }  # fmt: skip
-COMMON: Final = {"features": FEATURES, "windows": [{"name": "minute", "length": "1m"}]}
+COMMON: Final = {"features": FEATURES, "windows": [{"name": "recent", "length": "5m"}]}
 PATIENCE_S: Final = 60.0  # for + a tick and more: by then an alert must have moved
 KNOWN_S: Final = 300.0  # keys older than this may have been forgotten by a wall clock that was set ahead
 PANES: Final = 60
+PANE_MS: Final = 5000
 
 
 class Killed(BaseException):
@@ -70,9 +71,9 @@ class World:
         streams = {
             name: {**COMMON, "reference": {"type": "file", "path": f"{name}.json"}, **more}
             for name, more in {
-                "a": {"sources": source},
-                "e": {"sources": source, "time": {"field": "at", "unit": "ms", "lateness": "20s"}},
-                "f": {"sources": [{"type": "file", "path": str(self.folder / "f.ndjson"), "follow": True}]},
+                "a": {"sources": source, "tick": "15s"},
+                "e": {"sources": source, "tick": "30s", "time": {"field": "at", "unit": "ms", "lateness": "20s"}},
+                "f": {"tick": "60s", "sources": [{"type": "file", "path": "f.ndjson", "follow": True}]},
             }.items()
         }  # fmt: skip
         self.followed = self.folder / "f.ndjson"
@@ -197,9 +198,9 @@ class World:
 
     def _check_report(self, name: str, report: Report) -> None:
         """An alert whose condition has held, by the model, for so long that it must have moved."""
-        if name == "e":
+        if name != "a":
             return
-        share, seen = self.model.share_missing(name, "x", self.clock.now_ms() // 1000)
+        share, seen = self.model.share_missing(name, "x", self.clock.now_ms() // PANE_MS)
         firing = any(alert.state.name == "FIRING" and alert.feature == "x" for alert in report.alerts)
         for verdict, holds, wrong in (
             ("breach", share > 0.3 and seen >= 20, not firing),
@@ -243,21 +244,21 @@ class World:
         for name, stream in self.app._pump.streams.items():
             assert stream.monitor is not None
             snapshot = stream.monitor.snapshot()
-            wrong = snapshot.counts - _vector(snapshot, self.model.totals(name))
+            wrong = snapshot.counts - vector_of(snapshot, self.model.totals(name))
             if wrong.any():
                 self.fault(f"{when}: stream {name}: daemon less model, by bin: {wrong.tolist()}")
             self._compare_panes(name, snapshot, when)
 
     def _compare_panes(self, name: str, snapshot: Snapshot, when: str) -> None:
-        (ring,) = (panes for window, panes in snapshot.rings.items() if window.name == "minute")
+        (ring,) = (panes for window, panes in snapshot.rings.items() if window.name == "recent")
         held: dict[int, Any] = dict(ring)
         for pane, counts in snapshot.open_panes.items():
             held[pane] = held[pane] + counts if pane in held else counts
         model = self.model.by_pane(name)
-        newest = max([self.clock.now_ms() // 1000, *held, *model])
+        newest = max([self.clock.now_ms() // PANE_MS, *held, *model])
         for pane in {*held, *model}:
-            if pane > newest - PANES and self._stepped_s < self.loop.time() - 2 * PANES:
-                wanted = _vector(snapshot, model.get(pane, Counter()))
+            if pane > newest - PANES and self._stepped_s < self.loop.time() - 2 * PANES * PANE_MS / 1000:
+                wanted = vector_of(snapshot, model.get(pane, Counter()))
                 found = held.get(pane, np.zeros_like(wanted))
                 if not np.array_equal(found, wanted):
                     self.fault(f"{when}: stream {name}, pane {pane}: {found.tolist()}, model {wanted.tolist()}")
@@ -288,7 +289,7 @@ def _words(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(binning.categories)
 
 
-def _vector(snapshot: Snapshot, counts: Mapping[tuple[str, str], int]) -> Any:
+def vector_of(snapshot: Snapshot, counts: Mapping[tuple[str, str], int]) -> Any:
     """A model's counts, laid out as the daemon's."""
     vector = np.zeros(snapshot.schema.width, dtype=np.int64)
     ends = {"missing": -1, "invalid": -2, "unseen": -3}
