@@ -35,10 +35,10 @@ MACHINE: Final = "tests/laws/test_state_machine.py"
 LONGER: Final = {"DRIFTMON_EXAMPLES": "500", "DRIFTMON_STEPS": "50"}
 CAMPAIGNS: Final = (
     Campaign("crash", "tests.campaigns.crash", "kill -9 under load on every source: counted == sent"),
-    Campaign("powercut", "tests.campaigns.powercut", "images of the disk at every write: nothing acknowledged is lost"),
+    Campaign("powercut", "tests.campaigns.powercut", "images of a disk cut off: nothing acknowledged is lost"),
     Campaign("iofaults", "tests.campaigns.iofaults", "the n-th write or fsync fails: exit 74, and exact afterwards"),
     Campaign("bitflips", "tests.campaigns.bitflips", "every sector of the state damaged: it starts without a human"),
-    Campaign("fault-simulation", "tests.campaigns.simulation", "virtual time, seeds, a dict model of counts and alerts"),
+    Campaign("fault-simulation", "tests.campaigns.simulation", "virtual time and seeds against a dict model"),
     Campaign("state-machine", "pytest", "a stream and its store against a dict", ("-q", MACHINE), LONGER),
     Campaign("fuzz", "tests.campaigns.fuzz", "parser, configuration, snapshots, exposition: no crash"),
     Campaign("hostile", "tests.campaigns.hostile", "bombs and slow clients: bounded memory, a good client is served"),

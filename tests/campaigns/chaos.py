@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tests.campaigns.receivers import MODES
-from tests.campaigns.world import World
+from tests.campaigns.simulated_world import World
 
 EACH_S: Final = 90.0
 

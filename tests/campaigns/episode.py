@@ -98,7 +98,7 @@ def run(folder: Path, seed: int, kills: int, nursery: Nursery | None, sinks: Seq
         child = start()
         _finish(child, senders, writer, found, clocks)
         _judge_told(told, found)
-    everything = [*senders, writer]
+    everything: list[Sender | Writer] = [*senders, writer]
     found.records = sum(len(one.sent) for one in everything)
     found.requests, found.duplicates = sum(one.requests for one in senders), sum(one.duplicates for one in senders)
     found.faults += [fault for sender in senders for fault in sender.faults]
@@ -135,13 +135,14 @@ def _look_at_clocks(child: Child, clocks: dict[Any, Any], found: Found) -> None:
 def _finish(child: Child, senders: Sequence[Sender], writer: Writer, found: Found, clocks: dict[Any, Any]) -> None:
     """Let all that is under way arrive, then compare, and stop as an operator would."""
     child.wait_until_it_listens()
-    for thread in (*senders, writer):
+    everything: list[Sender | Writer] = [*senders, writer]
+    for thread in everything:
         thread.over.set()
     for sender in senders:
         sender.to(child.api)
-    for thread in (*senders, writer):
+    for thread in everything:
         thread.join(FIRST_WAIT_S)
-    sent = {"s": [row for one in (*senders[:2], writer) for row in one.sent], "t": senders[2].sent}
+    sent = {"s": [*senders[0].sent, *senders[1].sent, *writer.sent], "t": senders[2].sent}
     for name, rows in sent.items():
         _compare(child, name, rows, found)
     limit_s = time.monotonic() + SETTLE_S

@@ -31,7 +31,14 @@ class Sender(threading.Thread):
     """Posts batches over one kept-alive connection; each with its key until a reply says it was counted."""
 
     def __init__(
-        self, stream: str, seed: int, shift: float = 0.0, size: int = 40, pause_s: float = 0.0, large: bool = False
+        self,
+        stream: str,
+        seed: int,
+        shift: float = 0.0,
+        size: int = 40,
+        pause_s: float = 0.0,
+        large: bool = False,
+        keyed: bool = True,
     ) -> None:
         super().__init__(daemon=True)
         self.stream, self.seed = stream, seed

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from typing import Any, Final
 
-from tests.campaigns.world import World, body_of
+from tests.campaigns.simulated_world import World, body_of
 
 PAUSE_S: Final = 12.0
 FINAL: Final = (200, 202, 400)
@@ -113,7 +113,8 @@ async def _post(api: Any, stream: str, key: str, body: bytes) -> tuple[int, dict
     async def receive() -> dict[str, Any]:
         if parts:
             return parts.pop()
-        return await asyncio.get_running_loop().create_future()  # the client stays, and says nothing more
+        await asyncio.get_running_loop().create_future()  # the client stays, and says nothing more
+        raise AssertionError
 
     async def send(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":

@@ -24,8 +24,8 @@ from driftmon.sources import file as file_source
 from tests.campaigns.chaos import chaos
 from tests.campaigns.senders import sender, writer
 from tests.campaigns.show import table
+from tests.campaigns.simulated_world import World, put_in
 from tests.campaigns.virtual import BOOT_S, Clock, VirtualLoop, clocks
-from tests.campaigns.world import World, put_in
 
 HOUR_S: Final = 3600.0
 QUIET_S: Final = 700.0  # the longest back-off of the outbox, twice

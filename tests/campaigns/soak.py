@@ -48,9 +48,7 @@ class Look:
 
 def look(pid: int, state: Path, at_s: float) -> Look:
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
-    size = {
-        name: path.stat().st_size if (path := state / name).exists() else 0 for name in ("state.db", "state.db-wal")
-    }
+    files = {path.name: path.stat().st_size for path in state.glob("state.db*")}
     descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir()))
     rss = int(status["VmRSS"].split()[0]) * 1024
     return Look(at_s, rss, descriptors, int(status["Threads"]), files["state.db"], files.get("state.db-wal", 0))
@@ -77,7 +75,8 @@ def soak(folder: Path, seconds: float) -> tuple[list[Look], list[str], int]:
     writer = Writer(followed, 3, pause_s=0.02)
     child, looks, faults = Child(None, config, "--storage.path", str(state)), [], []
     child.wait_until_it_listens()
-    for thread in (*senders, writer):
+    everything: list[Sender | Writer] = [*senders, writer]
+    for thread in everything:
         thread.start()
     for sender in senders:
         sender.to(child.api)
@@ -88,9 +87,9 @@ def soak(folder: Path, seconds: float) -> tuple[list[Look], list[str], int]:
             child.get(path)
         child.get("/metrics", web=True)
         time.sleep(EACH_S)
-    for thread in (*senders, writer):
+    for thread in everything:
         thread.over.set()
-    for thread in (*senders, writer):
+    for thread in everything:
         thread.join(30)
     time.sleep(2.0)  # the followed file is read to its end
     for name, rows in {"s": [*senders[0].sent, *writer.sent], "t": senders[1].sent}.items():
@@ -99,7 +98,7 @@ def soak(folder: Path, seconds: float) -> tuple[list[Look], list[str], int]:
     faults += [fault for sender in senders for fault in sender.faults]
     if (code := child.end()) != 0:
         faults.append(f"SIGTERM: exit {code}")
-    return looks, faults, sum(len(one.sent) for one in (*senders, writer))
+    return looks, faults, sum(len(one.sent) for one in everything)
 
 
 def judge(looks: list[Look], most_slope: float) -> tuple[list[tuple[str, object, object, object, str]], list[str]]:

@@ -25,7 +25,7 @@ from driftmon.daemon.streams import Stream, build_streams
 from driftmon.monitor.references import reference_of
 from driftmon.sources.base import Block, Settled
 from tests.campaigns.model import Model, Place, Shape
-from tests.campaigns.world import body_of, vector_of
+from tests.campaigns.simulated_world import body_of, vector_of
 from tests.daemon.kit import write_config
 
 EXAMPLES = int(os.environ.get("DRIFTMON_EXAMPLES", "6"))
