@@ -71,6 +71,7 @@ class Sender(threading.Thread):
             number += 1
             if self._pause_s:
                 time.sleep(self._pause_s)
+        self._hang_up()
 
     def _until_counted(self, key: str, body: bytes) -> dict[str, Any]:
         while True:

@@ -33,6 +33,12 @@ from tests.campaigns.virtual import Clock, Pumping, Socketless, VirtualLoop
 from tests.daemon.kit import write_config, write_reference
 
 FEATURES: Final = {"x": {"type": "numeric", "edges": [-1.0, 0.0, 1.0]}, "c": {"type": "categorical"}}
+HTTP: Final = [{"type": "http"}]
+KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "a": {"sources": HTTP, "tick": "15s"},
+    "e": {"sources": HTTP, "tick": "30s", "time": {"field": "at", "unit": "ms", "lateness": "20s"}},
+    "f": {"sources": [{"type": "file", "path": "f.ndjson", "follow": True}], "tick": "60s"},
+}
 MISSING: Final = {
     "name": "Missing", "metric": "missing_ratio", "above": 0.3, "resolve_below": 0.1, "min_observations": 20,
     "for": "20s", "keep_firing_for": "30s",
@@ -67,20 +73,15 @@ class World:
     crashed_s: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        source = [{"type": "http"}]
         streams = {
             name: {**COMMON, "reference": {"type": "file", "path": f"{name}.json"}, **more}
-            for name, more in {
-                "a": {"sources": source, "tick": "15s"},
-                "e": {"sources": source, "tick": "30s", "time": {"field": "at", "unit": "ms", "lateness": "20s"}},
-                "f": {"tick": "60s", "sources": [{"type": "file", "path": "f.ndjson", "follow": True}]},
-            }.items()
-        }  # fmt: skip
+            for name, more in KINDS.items()
+        }
         self.followed = self.folder / "f.ndjson"
         self.followed.touch()
         sinks = [{"type": "webhook", "endpoint": "http://127.0.0.1:1/"}]
         self.config = write_config(self.folder, streams, rules=[MISSING], sinks=sinks)
-        words = {name: write_reference(self.config, name=name) for name in streams}
+        words = {name: write_reference(self.config, name=name) for name in KINDS}
         shapes = {
             name: Shape({"x": (-1.0, 0.0, 1.0)}, {"c": _words(found)}, *(("at", 20_000) if name == "e" else ()))
             for name, found in words.items()

@@ -31,7 +31,7 @@ HOUR_S: Final = 3600.0
 QUIET_S: Final = 700.0  # the longest back-off of the outbox, twice
 POLL_S: Final = 5.0
 CHECK_S: Final = 60.0
-OUTBOX_KEPT: Final = "CREATE TABLE outbox" in TABLES  # else a notice owed at a kill dies with it, and is only counted
+OUTBOX_KEPT: Final = "CREATE TABLE owed" in TABLES  # else a notice owed at a kill dies with it, and is only counted
 FAST: Final = Path("/dev/shm")
 
 
