@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from tests.campaigns.virtual import BOOT_S, Clock, VirtualLoop, clocks
 
 HOUR_S: Final = 3600.0
 QUIET_S: Final = 700.0  # the longest back-off of the outbox, twice
+PROCESSES: Final = 2
 POLL_S: Final = 5.0
 CHECK_S: Final = 60.0
 OUTBOX_KEPT: Final = "CREATE TABLE owed" in TABLES  # else a notice owed at a kill dies with it, and is only counted
@@ -57,6 +59,12 @@ def simulate(seed: int, hours: float = 1.0) -> World:
         shutil.rmtree(folder, ignore_errors=True)
     world.faults += world.model.faults
     return world
+
+
+def outcome(seed: int, hours: float) -> tuple[Counter[str], list[str], str]:
+    """What happened, what was wrong, and the digest of the trace."""
+    world = simulate(seed, hours)
+    return world.happened, world.faults, world.trace.hexdigest()
 
 
 async def _run(world: World, until_s: float) -> None:
@@ -123,14 +131,16 @@ def main() -> int:
     first = chosen.first if chosen.seed is None else chosen.seed
     started_s, total, faults = time.monotonic(), Counter[str](), 0
     digest = ""
-    for seed in range(first, first + count):
-        world = simulate(seed, chosen.hours)
-        total += world.happened
-        digest = digest or world.trace.hexdigest()
-        for fault in world.faults[:10]:
+    seeds = [*range(first, first + count), first]  # the first once more: is its trace the same?
+    with ProcessPoolExecutor(1 if chosen.log else PROCESSES) as processes:
+        results = list(processes.map(outcome, seeds, [chosen.hours] * len(seeds)))
+    for seed, (happened, wrong, found) in zip(seeds[:-1], results, strict=False):
+        total += happened
+        digest = digest or found
+        for fault in wrong[:10]:
             sys.stdout.write(f"FAULT (replay: --seed {seed} --hours {chosen.hours:g}): {fault}\n")
-        faults += len(world.faults)
-    if simulate(first, chosen.hours).trace.hexdigest() != digest:
+        faults += len(wrong)
+    if results[-1][2] != digest:
         sys.stdout.write(f"FAULT: seed {first} gave two traces\n")
         faults += 1
     seconds = time.monotonic() - started_s
