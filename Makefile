@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 # SHORT= runs the long form.
 SHORT ?= --short
 
-.PHONY: fuzz hostile timing demo test lint simulate bench wheel lock manifests readme sample dashboards pictures clean
+.PHONY: demo test lint simulate bench campaigns crash fault-simulation soak fuzz hostile timing \
+	wheel lock manifests readme sample dashboards pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/driftmon demo
@@ -36,6 +37,20 @@ hostile: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/bench.py
+
+# The short form of every campaign of tests/campaigns, with a verdict of each; NAMES="crash soak" runs only these.
+campaigns: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.all $(NAMES)
+
+# The long forms: 10,000 kills, 2,400 simulated hours, ten minutes.
+crash: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.crash $(ARGUMENTS)
+
+fault-simulation: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.simulation $(ARGUMENTS)
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.soak $(ARGUMENTS)
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
