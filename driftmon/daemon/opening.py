@@ -9,10 +9,11 @@ import logging
 import os
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from driftmon.daemon.database import WAL_BYTES, Damaged, Database, StorageError, code_of
+from driftmon.daemon.database import WAL_BYTES, Damaged, Database, DiskFull, StorageError, code_of
 from driftmon.daemon.tables import TABLES, VERSION
 
 log: Final = logging.getLogger("driftmon.store")
@@ -30,10 +31,15 @@ def open_database(folder: Path) -> Database:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            return Database(path, _opened(path))
+            database = Database(path, _opened(path))
         except Damaged as fault:
             _put_aside(path, fault)
-            return Database(path, _opened(path))
+            database = Database(path, _opened(path))
+        # A sync may have failed before: the log is in the page cache and not on the disk, and no later sync of it
+        # writes that again, so what is added behind it would go with the power. Moved, it is written anew.
+        with suppress(DiskFull):
+            database.shorten_log(above_bytes=0)
+        return database
     except OSError as fault:
         raise StorageError(
             73, f"--storage.path {folder}: {fault.strerror}; choose a folder this user may write"
@@ -41,7 +47,6 @@ def open_database(folder: Path) -> Database:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    new = not path.exists()
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
@@ -52,8 +57,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     except BaseException as fault:
         connection.close()
         raise _refusal(fault, path) from fault
-    if new:
-        _sync_names(path.parent)
+    _sync_names(path.parent)  # SQLite does not look whether its own sync of the folder failed
     return connection
 
 

@@ -38,7 +38,7 @@ def in_two(work: Callable[[int], T]) -> list[T]:
             results.append(from_child.read())
     if any([_ended(child) for child in children]):
         raise AssertionError("a child failed")
-    return [pickle.loads(result) for result in results]  # noqa: S301
+    return [pickle.loads(result) for result in results]
 
 
 def _forked(work: Callable[[], object]) -> int:

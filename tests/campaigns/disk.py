@@ -134,7 +134,7 @@ class Disk:
             case Op.SYNC:
                 self._inodes[record.inode].sync()
                 self._names_are_safe("ordered")
-            case Op.SYNC_FAILED:
+            case Op.SYNC_FAILED if record.inode in self._inodes:  # else of the folder: its names stay unsafe
                 self._inodes[record.inode].drop()
             case Op.UNLINK:
                 self._name({self._below(record.path): None})

@@ -32,6 +32,8 @@ class Driver:
     pushed: int = 0
     step: int = 0
     whole: int = 120
+    together: int = 4  # at most so many batches in one commit
+    go_on: Callable[[], bool] = lambda: True  # asked before every step
     full: int = 0  # times the disk was found full
     _streams: dict[str, Stream] = field(default_factory=dict)
 
@@ -43,6 +45,8 @@ class Driver:
             if (saved := store.load(name)) is not None:
                 one.restore(saved)
         for _ in range(steps):
+            if not self.go_on():
+                break
             self.step += 1
             self._push(store)
             if self.step % 4 == 0:
@@ -58,7 +62,7 @@ class Driver:
     def _push(self, store: Store) -> None:
         """What was taken together: some requests, and now and then a block of the file."""
         chance = chance_of(self.seed, self.step)
-        numbers = range(self.pushed, self.pushed + chance.randint(1, 4))
+        numbers = range(self.pushed, self.pushed + chance.randint(1, self.together))
         self.pushed = numbers.stop
         self.mark(f"sent {' '.join(map(str, numbers))}")
         seen: dict[Key, Settled] = {}

@@ -1,9 +1,8 @@
-"""`python -m tests.campaigns.iofaults [--short] [--seed N]`: a write or sync that fails is never silent.
+"""`python -m tests.campaigns.iofaults [--short]`: a write or sync that fails is never silent.
 
-Law: a scripted run of the store, the n-th write, sync or truncation of it failing, for every n there is. It ends with
-exit 74, or goes on when there is room again, or the fault did no harm; whichever: cut the power then and what was
-acknowledged is there, exactly. And so it is when the daemon was started again, counted more, and then the power went:
-what a failed sync should have written is in the page cache, where a start reads it, and not on the disk.
+Law: a scripted run of the store with the n-th write, sync or truncation failing, for every n there is. It ends with
+exit 73 or 74, or goes on when there is room again; cut the power then, or after a restart, and what was acknowledged
+is there, exactly. A mutant that leaves the checkpoints to SQLite must be seen to swallow some.
 """
 
 from __future__ import annotations
@@ -16,44 +15,130 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from driftmon.daemon.store import StorageError
-from tests.campaigns import daemon_faults
-from tests.campaigns.children import BROKEN, PROCESSES, in_a_child, in_two
-from tests.campaigns.disk import Disk, Mode, Op, records_of
-from tests.campaigns.driver import Driver
-from tests.campaigns.shim import Fault, Marks, Shim, run_under_the_shim
-from tests.campaigns.unchecked import unchecked_checkpoints
-from tests.campaigns.world import Ledger, World, chance_of, lay, read
+from tests.campaigns.children import PROCESSES, in_two
+from tests.campaigns.script import STREAMS, Outcome, tried
+from tests.campaigns.shim import Fault, run_under_the_shim
+from tests.campaigns.world import World
 
 MODULE: Final = "tests.campaigns.iofaults"
-STEPS: Final = 22
-AGAIN: Final = 4
 MOST: Final = 300
-WHOLE: Final = 2 * (STEPS + AGAIN)
-EXIT_IO: Final = 74
-GOES_ON: Final[tuple[tuple[str, str, int], ...]] = (
-    ("write", "EIO", 1), ("write", "ENOSPC", 1), ("write", "ENOSPC", 9), ("write", "short", 1),
+STRIDE: Final = 10  # of the faults that pass by themselves the short form tries every tenth
+FULL_FOR: Final = 9  # calls that find no room, one after the other
+PLAN: Final = (
+    ("write", "EIO", 1), ("write", "ENOSPC", 1), ("write", "short", 1), ("write", "ENOSPC", FULL_FOR),
     ("sync", "EIO", 1), ("sync", "ENOSPC", 1), ("truncate", "EIO", 1),
 )  # fmt: skip
-CUTS: Final[tuple[Mode, ...]] = ("none", "all")
 
 
 @dataclass
 class Tally:
-    """Runs of one kind of fault, by how they ended."""
+    """Runs with one kind of fault, by how they ended."""
 
     ends: Counter[str] = field(default_factory=Counter)
-    silent: int = 0
     faults: list[str] = field(default_factory=list)
-    over: bool = False  # the script has no n-th call
+    last: int = 0  # the greatest n that there is
 
-    def add(self, other: Tally) -> None:
+    def add(self, fault: Fault, outcome: Outcome) -> None:
+        self.ends[outcome.end] += 1
+        if outcome.fired:
+            self.last = fault.nth
+        self.faults += [f"{fault}: {outcome.end}: {one}" for one in outcome.faults]
+
+    def join(self, other: Tally) -> None:
         self.ends += other.ends
-        self.silent += other.silent
         self.faults += other.faults
+        self.last = max(self.last, other.last)
+
+
+def sweep(
+    world: World, like: tuple[str, str, int], most: int, stride: int, base: Path, weaken: Callable[[], None]
+) -> Tally:
+    """Every stride-th n until the script has no such call, at most `most`, in two processes."""
+
+    def part(number: int) -> Tally:
+        tally, (kind, error, times) = Tally(), like
+        for nth in range(1 + number * stride, most + 1, PROCESSES * stride):
+            fault = Fault(kind, error, nth, times)
+            outcome = tried(world, fault, base / str(number), weaken)
+            if not outcome.fired and not outcome.faults:
+                break
+            tally.add(fault, outcome)
+        return tally
+
+    result = Tally()
+    for tally in in_two(part):
+        result.join(tally)
+    return result
+
+
+def leave_checkpoints_to_sqlite() -> None:
+    """The mutant: SQLite moves the log into the file by itself, and nobody looks whether it could."""
+    connect = sqlite3.connect
+
+    class Unchecked(sqlite3.Connection):
+        def execute(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
+            if statement.startswith("PRAGMA wal_autocheckpoint"):
+                statement = "PRAGMA wal_autocheckpoint=20"
+            return super().execute(statement, *parameters)
+
+    setattr(sqlite3, "connect", partial(connect, factory=Unchecked))  # noqa: B010  a mutant's
+
+
+def nothing() -> None:
+    """The product as it is."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog=MODULE)
+    parser.add_argument("--short", action="store_true", help="disks that are full for a while only for every tenth n")
+    parser.add_argument("--most", type=int, default=MOST)
+    options = parser.parse_args()
+    run_under_the_shim(MODULE)
+    logging.disable()
+    base, failed = Path(tempfile.mkdtemp(prefix="driftmon-iofaults-", dir=_memory())), False
+    try:
+        world = World(base)
+        tried(world, Fault("write", "EIO", options.most * 100), base / "warm")
+        world.prepare(STREAMS)
+        sys.stdout.write("the n-th call fails         runs  greatest n  silent  seconds  ended\n")
+        for like in PLAN:
+            stride = STRIDE if options.short and like[2] > 1 else 1
+            failed |= _row(like, partial(sweep, world, like, options.most, stride, base), nothing)
+        failed |= _row(
+            ("sync", "EIO", 1), partial(sweep, world, ("sync", "EIO", 1), 60, 1, base), leave_checkpoints_to_sqlite
+        )
+    finally:
+        shutil.rmtree(base)
+    return int(failed)
+
+
+def _row(like: tuple[str, str, int], run: Callable[[Callable[[], None]], Tally], weaken: Callable[[], None]) -> bool:
+    """Of the table; whether it is a failure."""
+    began, mutant = time.monotonic(), weaken is not nothing
+    tally = run(weaken)
+    kind, error, times = like
+    name = f"{'MUTANT ' if mutant else ''}{kind} {error}{f' x{times}' if times > 1 else ''}"
+    silent = tally.ends["swallowed"] if kind != "truncate" else 0  # a log that stays long holds the same
+    ends = ", ".join(f"{end} {count}" for end, count in sorted(tally.ends.items()))
+    took_s = time.monotonic() - began
+    sys.stdout.write(f"{name:26} {sum(tally.ends.values()):5} {tally.last:11} {silent:7} {took_s:8.1f}  {ends}\n")
+    wrong = [] if mutant else tally.faults
+    for fault in wrong[:10]:
+        sys.stdout.write(f"  FAILED {fault}\n")
+    sys.stdout.flush()
+    return silent == 0 if mutant else bool(wrong or silent)
+
+
+def _memory() -> Path | None:
+    memory = Path("/dev/shm")
+    return memory if memory.is_dir() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -195,7 +195,7 @@ def main() -> int:
 
 def _workplace() -> Path:
     """In memory where there is room for it: a sync costs nothing there, and the model does not ask the disk."""
-    memory = Path("/dev/shm")  # noqa: S108
+    memory = Path("/dev/shm")
     return Path(tempfile.mkdtemp(prefix="driftmon-powercut-", dir=memory if memory.is_dir() else None))
 
 

@@ -209,7 +209,7 @@ static int synced(int file, long number) {
     if (fails(KIND_SYNC)) errno = fail_errno;
     else done = (int)syscall(number, file);
     if (done == 0) note(directory ? SYNC_DIR : SYNC, inodes[file], 0, 0, 0, 0);
-    else if (!directory) note(SYNC_FAILED, inodes[file], 0, 0, 0, 0);
+    else note(SYNC_FAILED, inodes[file], 0, 0, 0, 0);
     pthread_mutex_unlock(&lock);
     return done;
 }

@@ -44,6 +44,7 @@ class World:
 
     folder: Path  # of the configuration, not of the state
     schema: Schema = field(init=False)
+    _ready: list[dict[str, Stream]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.config = ready_config(self.folder, {PUSHED: stream(), FOLLOWED: stream()})
@@ -52,7 +53,14 @@ class World:
         self.schema = monitor.schema
         self.vector = cache(self._vector)
 
+    def prepare(self, sets: int) -> None:
+        """Make streams in advance: a fork has its own copy of them."""
+        self._ready = [self.streams() for _ in range(sets)]
+
     def streams(self) -> dict[str, Stream]:
+        """Of a process that starts."""
+        if self._ready:
+            return self._ready.pop()
         config = load(self.config, {})
         return build_streams(config, load_references(config))
 
@@ -65,6 +73,7 @@ class World:
         return sum((self.vector(name, number) for number in numbers), np.zeros(self.schema.width, dtype=np.int64))
 
 
+@cache
 def block_of(name: str, number: int) -> Block:
     data = ndjson(rows_of(name, number))
     if name == FOLLOWED:
