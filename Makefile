@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint simulate bench wheel lock manifests readme sample dashboards pictures clean
+.PHONY: demo test lint simulate bench powercut iofaults bitflips wheel lock manifests readme sample dashboards pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/driftmon demo
@@ -21,6 +21,16 @@ simulate: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/bench.py
+
+# Durability campaigns; SHORT=1 takes about a minute each, in place of ten.
+powercut: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.powercut $(if $(SHORT),--short)
+
+iofaults: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.iofaults $(if $(SHORT),--short)
+
+bitflips: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.bitflips $(if $(SHORT),--short)
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -10,6 +10,7 @@ import pickle
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeVar
 
 PROCESSES: Final = 2
@@ -31,12 +32,13 @@ def in_two(work: Callable[[int], T]) -> list[T]:
         with open(pipes[number][1], "wb") as to_parent:
             pickle.dump(work(number), to_parent)
 
-    children, results = [_forked(lambda number=number: part(number)) for number in range(PROCESSES)], []
+    children, results = [_forked(partial(part, number)) for number in range(PROCESSES)], []
     for reading, writing in pipes:
         os.close(writing)
         with open(reading, "rb") as from_child:
             results.append(from_child.read())
-    if any([_ended(child) for child in children]):
+    codes = [_ended(child) for child in children]
+    if any(codes):
         raise AssertionError("a child failed")
     return [pickle.loads(result) for result in results]
 

@@ -81,7 +81,8 @@ class Content:
     def drop(self) -> None:
         self.unsynced = []
 
-    def after_a_cut(self, mode: Mode, chance: random.Random) -> bytes:
+    def after_a_cut(self, mode: Mode | None, chance: random.Random) -> bytes:
+        mode = mode or chance.choice(MODES)
         result = bytearray(self.safe)
         count = {"none": 0, "prefix": chance.randint(0, len(self.unsynced))}.get(mode, len(self.unsynced))
         for offset, data in self.unsynced[:count]:
@@ -157,7 +158,7 @@ class Disk:
             independent = model == "posix" and mode not in ("none", "all")
             if chance.random() < 0.5 if independent else number < kept:
                 _rename(names, change)
-        return {name: held.after_a_cut(mode or chance.choice(MODES), chance) for name, held in names.items()}
+        return {name: held.after_a_cut(mode, chance) for name, held in names.items()}
 
     def _open(self, record: Record) -> None:
         name = self._below(record.path)
