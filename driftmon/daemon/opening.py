@@ -47,6 +47,8 @@ def open_database(folder: Path) -> Database:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
+    if path.exists() and path.stat().st_size == 0:  # SQLite takes it for a new one
+        log.warning("%s is empty, if a start was not cut short its content is lost; every stream starts empty", path)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
@@ -68,7 +70,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute(statement)
         connection.execute("INSERT INTO meta VALUES ('schema_version', ?)", (VERSION,))
     connection.execute("COMMIT")
-    ((verdict,), *_) = connection.execute("PRAGMA quick_check(1)").fetchall()
+    ((verdict,), *_) = connection.execute("PRAGMA integrity_check(1)").fetchall()
     if verdict != "ok":
         raise Damaged(verdict)
     found = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()

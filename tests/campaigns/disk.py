@@ -82,15 +82,15 @@ class Content:
         self.unsynced = []
 
     def after_a_cut(self, mode: Mode | None, chance: random.Random) -> bytes:
-        mode = mode or chance.choice(MODES)
+        chosen: Mode = chance.choice(MODES) if mode is None else mode
         result = bytearray(self.safe)
-        count = {"none": 0, "prefix": chance.randint(0, len(self.unsynced))}.get(mode, len(self.unsynced))
+        count = {"none": 0, "prefix": chance.randint(0, len(self.unsynced))}.get(chosen, len(self.unsynced))
         for offset, data in self.unsynced[:count]:
-            if mode == "torn" and data is not None:
+            if chosen == "torn" and data is not None:
                 for start in range(0, len(data), SECTOR):
                     if chance.random() < 0.5:
                         apply(result, offset + start, data[start : start + SECTOR])
-            elif mode in ("all", "prefix") or chance.random() < 0.5:
+            elif chosen in ("all", "prefix") or chance.random() < 0.5:
                 apply(result, offset, data)
         return bytes(result)
 

@@ -132,7 +132,7 @@ def _row(like: tuple[str, str, int], run: Callable[[Callable[[], None]], Tally],
     tally = run(weaken)
     kind, error, times = like
     name = f"{'MUTANT ' if mutant else ''}{kind} {error}{f' x{times}' if times > 1 else ''}"
-    silent = tally.ends["swallowed"] if kind != "truncate" else 0  # a log that stays long holds the same
+    silent = tally.ends["swallowed"] if kind != "truncate" else 0  # a log that is not cut holds the same
     ends = ", ".join(f"{end} {count}" for end, count in sorted(tally.ends.items()))
     took_s = time.monotonic() - began
     sys.stdout.write(f"{name:26} {sum(tally.ends.values()):5} {tally.last:11} {silent:7} {took_s:8.1f}  {ends}\n")

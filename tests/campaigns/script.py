@@ -26,6 +26,7 @@ MORE: Final = 4  # steps after the fault, with a checkpoint among them
 WHOLE: Final = sum(SESSIONS) + MORE
 RESTARTS: Final = 4  # of failed writes every fourth; they leave nothing in the page cache that is not on the disk
 STREAMS: Final = len(SESSIONS) + 1
+NAMES: Final = (Op.CREATE, Op.UNLINK, Op.RENAME, Op.SYNC_DIR)
 CUTS: Final[tuple[Mode, ...]] = ("none", "all")
 
 
@@ -33,10 +34,11 @@ CUTS: Final[tuple[Mode, ...]] = ("none", "all")
 class Outcome:
     """How a run ended: its exit code, whether the fault happened, and what is wrong."""
 
+    fault: Fault
     exit_code: int
     fired: bool
     full: int
-    synced_again: bool  # of the folder, whose sync SQLite does not look at
+    names_safe: bool  # it was the folder's sync, and another one covers the names
     faults: list[str]
 
     @property
@@ -46,7 +48,12 @@ class Outcome:
             return "no such call"
         if self.exit_code:
             return f"exit {self.exit_code}"
-        return "resumed" if self.full else "synced again" if self.synced_again else "swallowed"
+        if self.full:
+            return "resumed"
+        if self.names_safe:
+            return "synced by another"
+        # The log is moved at starts and ends; without room for that it stays, and has all that it had.
+        return "log stays" if self.fault.kind == "write" and self.fault.error != "EIO" else "swallowed"
 
 
 def tried(world: World, fault: Fault, base: Path, weaken: Callable[[], None] = lambda: None) -> Outcome:
@@ -56,7 +63,7 @@ def tried(world: World, fault: Fault, base: Path, weaken: Callable[[], None] = l
     state.mkdir(parents=True)
     code = in_a_child(lambda: _run(world, fault, state, trace, weaken))
     told = _told(trace)
-    outcome = Outcome(code, told.get("fired", 0) > 0, told.get("full", 0), _synced_again(trace), [])
+    outcome = Outcome(fault, code, told.get("fired", 0) > 0, told.get("full", 0), _names_safe(trace), [])
     if code == BROKEN:
         outcome.faults.append("an unexpected exception")
     outcome.faults += _after_cuts(world, state, trace, base / "image")
@@ -100,13 +107,13 @@ def _told(trace: Path) -> dict[str, int]:
     return {words[0]: int(words[1]) for words in marks if words[0] in ("fired", "full")}
 
 
-def _synced_again(trace: Path) -> bool:
-    """Whether the sync that failed was the folder's, and another followed."""
+def _names_safe(trace: Path) -> bool:
+    """Whether the sync that failed was the folder's, and no name waits for it: SQLite does not look at that one."""
     found = list(records_of(trace))
     files = {record.inode for record in found if record.op in (Op.CREATE, Op.OPENED)}
-    failed = [at for at, record in enumerate(found) if record.op == Op.SYNC_FAILED]
-    ours = bool(failed) and not any(found[at].inode in files for at in failed)
-    return ours and any(record.op == Op.SYNC_DIR for record in found[failed[-1] :])
+    failed = [record.inode for record in found if record.op == Op.SYNC_FAILED]
+    words = [record.op for record in found if record.op in NAMES]
+    return bool(failed) and not files & set(failed) and (not words or words[-1] == Op.SYNC_DIR)
 
 
 def _after_cuts(world: World, state: Path, trace: Path, folder: Path) -> Iterator[str]:

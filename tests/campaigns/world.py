@@ -96,7 +96,7 @@ def read(folder: Path) -> Found:
     store = Store(folder)
     try:
         saved = {name: store.load(name) for name in (PUSHED, FOLLOWED)}
-        keys = frozenset(int(key) for _, key in store.seen())
+        keys = frozenset(int(key) if key.isdecimal() else -1 for _, key in store.seen())
     finally:
         store.close()
     followed = saved[FOLLOWED]
