@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 # SHORT= runs the long form.
 SHORT ?= --short
 
-.PHONY: demo test lint simulate bench campaigns crash fault-simulation soak fuzz hostile timing \
-	wheel lock manifests readme sample dashboards pictures clean
+.PHONY: demo test lint simulate bench campaigns crash powercut iofaults bitflips fault-simulation reloads soak fuzz \
+	hostile timing wheel lock manifests readme sample dashboards pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/driftmon demo
@@ -42,15 +42,29 @@ bench: $(VENV)/.dev
 campaigns: $(VENV)/.dev
 	$(BIN)/python -m tests.campaigns.all $(NAMES)
 
-# The long forms: 10,000 kills, 2,400 simulated hours, ten minutes.
+# kill -9 under load on every source; long: 10,000 kills.
 crash: $(VENV)/.dev
-	$(BIN)/python -m tests.campaigns.crash $(ARGUMENTS)
+	$(BIN)/python -m tests.campaigns.crash $(SHORT)
 
+# Images of a disk whose power was cut; they and the faults below need a C compiler.
+powercut: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.powercut $(SHORT)
+
+# The n-th write or sync fails.
+iofaults: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.iofaults $(SHORT)
+
+# Every sector of the state damaged.
+bitflips: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.bitflips $(SHORT)
+
+# Virtual time and seeds; long: 2,400 simulated hours.
 fault-simulation: $(VENV)/.dev
-	$(BIN)/python -m tests.campaigns.simulation $(ARGUMENTS)
+	$(BIN)/python -m tests.campaigns.simulation $(SHORT)
 
+# Mixed load; long: ten minutes.
 soak: $(VENV)/.dev
-	$(BIN)/python -m tests.campaigns.soak $(ARGUMENTS)
+	$(BIN)/python -m tests.campaigns.soak $(SHORT)
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

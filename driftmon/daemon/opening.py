@@ -66,14 +66,15 @@ def _whole(path: Path, claim: Descriptor) -> Database:
             recovery = recover(path, fault, recovery)
     database = Database(path, connection, pin, claim)
     database.health.recovery = recovery
-    if cut_short:  # the log begins anew, so that it holds no frames of two runs
+    if cut_short:
+        # The log begins anew: it holds no frames of two runs, and what a failed sync left in the page cache alone, where
+        # no later sync of it writes it again, is written.
         with suppress(DiskFull):
             database.shorten_log(above_bytes=0)
     return database
 
 
 def _opened(path: Path) -> tuple[sqlite3.Connection, Descriptor]:
-    new = not os.path.lexists(path)
     _look_at_kind(path)
     pin = Descriptor(path, os.O_RDWR | os.O_CREAT)
     for end in ("-wal", "-journal"):
@@ -90,8 +91,7 @@ def _opened(path: Path) -> tuple[sqlite3.Connection, Descriptor]:
         connection.close()
         pin.close()
         raise _refusal(fault, path) from fault
-    if new:
-        sync_names(path.parent)
+    sync_names(path.parent)  # SQLite does not look whether its own sync of the folder failed
     return connection, pin
 
 
@@ -122,7 +122,7 @@ def _look_at_content(path: Path, pin: Descriptor) -> None:
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")  # takes the lock that makes us the only one
     connection.execute("COMMIT")
-    ((verdict,), *_) = connection.execute("PRAGMA quick_check(1)").fetchall()
+    ((verdict,), *_) = connection.execute("PRAGMA integrity_check(1)").fetchall()
     if verdict != "ok":
         raise Damaged(verdict.splitlines()[-1])
     version = version_of(connection)
