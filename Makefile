@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint simulate bench wheel lock manifests readme sample dashboards pictures clean
+.PHONY: reloads demo test lint simulate bench wheel lock manifests readme sample dashboards pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/driftmon demo
@@ -18,6 +18,10 @@ lint: $(VENV)/.dev
 # PARTS="delay clearing" prints only these.
 simulate: $(VENV)/.dev
 	$(BIN)/python -m tests.simulate $(PARTS)
+
+# 1,000 reloads under load, half of them refused; FLAGS=--short for 150.
+reloads: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.reload $(FLAGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/bench.py

@@ -109,7 +109,7 @@ def used_bins(schema: Schema, counts: Counts) -> Counts:
 
 
 def _scale(
-    schema: Schema, blocks: Counts, expected: Floats | None, fitted: float
+    schema: Schema, blocks: Counts | Floats, expected: Floats | None, fitted: float
 ) -> tuple[Floats, Counts, Floats, Floats]:
     pairs = Coarsenings(schema)
     totals = np.add.reduceat(blocks, schema.starts, axis=1).astype(np.float64)
