@@ -35,6 +35,10 @@ fuzz: $(VENV)/.dev
 hostile: $(VENV)/.dev
 	$(BIN)/python -m tests.campaigns.hostile $(SHORT)
 
+# Reloads under load, half of them refused; long: 1,000.
+reloads: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.reload $(SHORT)
+
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/bench.py
 

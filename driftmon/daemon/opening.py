@@ -67,8 +67,8 @@ def _whole(path: Path, claim: Descriptor) -> Database:
     database = Database(path, connection, pin, claim)
     database.health.recovery = recovery
     if cut_short:
-        # The log begins anew: it holds no frames of two runs, and what a failed sync left in the page cache alone, where
-        # no later sync of it writes it again, is written.
+        # The log begins anew: it holds no frames of two runs. What a failed sync left in the page cache alone, where no
+        # later sync of the log would write it again, is written.
         with suppress(DiskFull):
             database.shorten_log(above_bytes=0)
     return database

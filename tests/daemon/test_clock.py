@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ ROWS = 20
 class World:
     """A pump on a clock of its own: `pass_s` lets time go by, a block every ten seconds; `wall_ms` is set at will."""
 
-    def __init__(self, folder: Path, at: Stream | None = None, **changes: object) -> None:
+    def __init__(self, folder: Path, at: Stream | None = None, **changes: Any) -> None:
         self.stream = at or made(folder, tick="10s", **changes)
         self.telemetry, self.told, self.reports = Telemetry(), list[Settled | Exception](), list[Report]()
         self.pump = Pump(Mailbox(1024 * 1024), self.telemetry, lambda _, one: self.told.append(one), self._publish)
