@@ -33,7 +33,7 @@ from tests.daemon.test_outbox import ALERT, FIRED, RESOLVED, Recorder, report
 from tests.daemon.test_streams import made
 
 MINUTE = 60_000
-WARMING = {"reference": {"type": "warmup", "observations": 100}}
+WARMING: dict[str, Any] = {"reference": {"type": "warmup", "observations": 100}}
 
 
 class Process:
@@ -244,7 +244,7 @@ def test_a_wall_clock_that_was_set_back_holds_nothing_for_long() -> None:
     assert other.next_ms() == 300_000
 
 
-SPECS = tuple(FeatureSpec(name, kind) for name, kind in (("x", "numeric"), ("c", "categorical")))
+SPECS = (FeatureSpec("x", "numeric"), FeatureSpec("c", "categorical"))
 COLUMNS = st.lists(st.one_of(st.none(), st.text(st.characters(), max_size=3)), min_size=3, max_size=3)
 
 
@@ -359,7 +359,7 @@ def test_counters_are_written_with_what_they_count(tmp_path: Path) -> None:
     store.commit({}, {}, 0, telemetry.totals(["s"]))
     store.close()
     store, again = Store(tmp_path), Telemetry()
-    again.restore(store.counters() | {("s", "of another version", ()): 5})
+    again.restore({**store.counters(), ("s", "of another version", ()): 5})
     assert again.totals(["s", "other"]) == telemetry.totals(["s"])
     store.close()
 
