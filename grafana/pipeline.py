@@ -25,6 +25,7 @@ def dashboard() -> Dashboard:
             "Ingest": [records(), rejected(), late(), ages()],
             "Keeping up": [durations("ingest_duration_seconds", "Time to count a block of records"),
                            durations("tick_duration_seconds", "Time to evaluate a stream"),
+                           durations("storage_commit_duration_seconds", "Time to commit to --storage.path"),
                            mailbox(), memory()],
             "Getting out": [notifications(), features_left_out()],
             "Daemons and references": [daemons(), references()],

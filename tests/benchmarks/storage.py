@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, Final
@@ -74,12 +76,12 @@ def measure(folder: Path, features: int, rounds: int) -> Table:
     for number in range(rounds):
         for rows, ready in blocks.items():
             one.observe(ready[number % 4], at_ms)
-            timed(table, f"T1 of {rows} records", lambda: store.commit(streams, {}, at_ms))
+            timed(table, f"T1 of {rows} records", partial(store.commit, streams, {}, at_ms))
         one.observe(blocks[1][number % 4], at_ms)
         timed(table, "before a tick", lambda: store.ticking(streams))
         one.tick(at_ms)
         timed(table, "after a tick", lambda: store.closed_panes(streams))
-        timed(table, "T2", lambda: store.checkpoint(streams, {}, at_ms))
+        timed(table, "T2", partial(store.checkpoint, streams, {}, at_ms))
         at_ms += 1000
     store.close()
     store, again = Store(folder / "state"), stream_of(folder, features)
@@ -109,7 +111,7 @@ def main() -> None:
     parser.add_argument("--features", type=int, default=1000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(shown(measure(Path(folder), options.features, options.rounds)))
+        sys.stdout.write(shown(measure(Path(folder), options.features, options.rounds)) + "\n")
 
 
 if __name__ == "__main__":
