@@ -122,7 +122,8 @@ def _look_at_content(path: Path, pin: Descriptor) -> None:
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")  # takes the lock that makes us the only one
     connection.execute("COMMIT")
-    ((verdict,), *_) = connection.execute("PRAGMA quick_check(1)").fetchall()
+    # Not quick_check: an index that disagrees with its table would fail the first query instead, at every start.
+    ((verdict,), *_) = connection.execute("PRAGMA integrity_check(1)").fetchall()
     if verdict != "ok":
         raise Damaged(verdict.splitlines()[-1])
     version = version_of(connection)
@@ -159,6 +160,8 @@ def _begin(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _refusal(fault: BaseException, path: Path) -> BaseException:
+    if isinstance(fault, UnicodeDecodeError):  # SQLite's message quotes the bytes of the schema
+        return Damaged("its tables have damaged names")
     if not isinstance(fault, sqlite3.Error):
         return fault
     code = code_of(fault)
