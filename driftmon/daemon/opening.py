@@ -160,9 +160,7 @@ def _begin(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _refusal(fault: BaseException, path: Path) -> BaseException:
-    if isinstance(fault, UnicodeDecodeError):  # SQLite's message quotes the bytes of the schema
-        return Damaged("its tables have damaged names")
-    if not isinstance(fault, sqlite3.Error):
+    if not isinstance(fault, (sqlite3.Error, UnicodeDecodeError)):  # the latter: a message quotes damaged names
         return fault
     code = code_of(fault)
     if code in BUSY:

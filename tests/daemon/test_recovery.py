@@ -114,7 +114,7 @@ DAMAGES: dict[str, Damage] = {
     "no version": without_log(lambda path: by_hand(path, "DELETE FROM meta")),
     "version 0": without_log(lambda path: by_hand(path, "UPDATE meta SET value = 0")),
     "no index": without_log(lambda path: by_hand(path, "DROP INDEX seen_at")),
-    "a name in the schema": without_log(garble(b"TABLE journal", b"TABLX\xcejourn\xff")),
+    "a name in the schema": without_log(garble(b"data BLOB NOT NULL", b"data BLOB \xceOT NULL")),
     "an index": index_of_another_table,
     "a folder": folder_there,
     "a pipe": pipe_there,
