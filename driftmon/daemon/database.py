@@ -92,6 +92,6 @@ class Database:
         return StorageError(74, f"{self.path}: {fault}; check the disk, a restart goes on where the last commit was")
 
 
-def code_of(fault: sqlite3.Error) -> int:
-    """The primary code of an extended one."""
-    return getattr(fault, "sqlite_errorcode", 0) & 0xFF
+def code_of(fault: Exception) -> int:
+    """The primary code of an extended one; 0 of what is no error of SQLite."""
+    return int(getattr(fault, "sqlite_errorcode", 0)) & 0xFF

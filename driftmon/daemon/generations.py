@@ -86,7 +86,7 @@ def fault_of(copy: Path) -> str:
             connection.execute("PRAGMA cell_size_check=ON")
             verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
             connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchall()
-    except sqlite3.Error as fault:
+    except (sqlite3.Error, UnicodeDecodeError) as fault:  # the latter where a message quotes damaged names
         return str(fault)
     return "" if verdict == "ok" else verdict.splitlines()[-1]
 

@@ -122,6 +122,7 @@ def _look_at_content(path: Path, pin: Descriptor) -> None:
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")  # takes the lock that makes us the only one
     connection.execute("COMMIT")
+    # Not quick_check: an index that disagrees with its table would fail the first query instead, at every start.
     ((verdict,), *_) = connection.execute("PRAGMA integrity_check(1)").fetchall()
     if verdict != "ok":
         raise Damaged(verdict.splitlines()[-1])
@@ -159,7 +160,7 @@ def _begin(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _refusal(fault: BaseException, path: Path) -> BaseException:
-    if not isinstance(fault, sqlite3.Error):
+    if not isinstance(fault, (sqlite3.Error, UnicodeDecodeError)):  # the latter: a message quotes damaged names
         return fault
     code = code_of(fault)
     if code in BUSY:

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from driftmon.daemon import generations
 from driftmon.daemon.database import StorageError
 from driftmon.daemon.generations import EVERY_S, FIRST_S, KEEP, Generations, fault_of, generations_of, taken_ms
 from tests.daemon.state_kit import copy_now, leave, note, noted, opened
@@ -72,7 +71,7 @@ def test_when_the_clock_goes_back_the_newest_is_still_the_newest(
 ) -> None:
     with opened(tmp_path) as database:
         first = taken_ms(copy_now(database))
-        monkeypatch.setattr(generations.time, "time_ns", lambda: 0)
+        monkeypatch.setattr(time, "time_ns", lambda: 0)
         assert taken_ms(copy_now(database)) == first + 1
 
 
@@ -80,7 +79,7 @@ def test_without_room_the_daemon_goes_on_and_tries_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     room, clock = SimpleNamespace(f_bavail=1, f_frsize=4096), Clock()
-    monkeypatch.setattr(generations.os, "statvfs", lambda _: room)
+    monkeypatch.setattr(os, "statvfs", lambda _: room)
     with opened(tmp_path) as database:
         found = Generations(database, clock)
         for _ in range(2):
@@ -97,7 +96,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
 
     with opened(tmp_path) as database:
         with monkeypatch.context() as patch:
-            patch.setattr(generations.os, "fsync", fail)
+            patch.setattr(os, "fsync", fail)
             with pytest.raises(ValueError, match="max"):
                 copy_now(database)
         assert not list(tmp_path.glob("*new*"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import sqlite3
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from driftmon.daemon import database as database_module
-from driftmon.daemon import migrating, opening, state_folder
+from driftmon.daemon import migrating, opening
 from driftmon.daemon.database import Damaged, DiskFull, StorageError
 from driftmon.daemon.migrating import migrate
 from driftmon.daemon.opening import open_database
@@ -103,7 +104,7 @@ def test_where_folders_cannot_be_locked_sqlite_still_keeps_a_second_one_out(
     def unsupported(*_: object) -> None:
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr(state_folder.fcntl, "flock", unsupported)
+    monkeypatch.setattr(fcntl, "flock", unsupported)
     with opened(tmp_path):
         script = (
             "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=0); c.execute('SELECT * FROM sqlite_schema')"
@@ -213,7 +214,7 @@ def test_a_full_disk_keeps_no_daemon_with_a_database_from_starting(
     def full(*_: object, **__: object) -> None:
         raise DiskFull
 
-    monkeypatch.setattr(opening.Database, "shorten_log", full)
+    monkeypatch.setattr(database_module.Database, "shorten_log", full)
     begin: Any = opening._begin
 
     def begin_without_room(connection: sqlite3.Connection, path: Path) -> None:
@@ -356,9 +357,9 @@ class _Busy:
 
 def test_what_fails_within_a_transaction_is_undone(tmp_path: Path) -> None:
     with opened(tmp_path) as database:
+        script = ("INSERT INTO meta VALUES ('x', 1)", "INSERT INTO nowhere VALUES (1)")
         with pytest.raises(StorageError), database.transaction() as connection:
-            connection.execute("INSERT INTO meta VALUES ('x', 1)")
-            connection.execute("INSERT INTO nowhere VALUES (1)")
+            [connection.execute(statement) for statement in script]
         assert "x" not in meta(database)
 
 
