@@ -108,6 +108,30 @@ def test_it_logs_in_and_knows_the_host_by_its_own_authority(
     assert "write the secret alone into it" in refused(tmp_path, f"url: '{host.url}/r.json', sha256: {DIGEST}, {login}")
 
 
+@pytest.mark.parametrize(
+    ("login", "text", "told"),
+    [
+        ("ca_file: f", "no certificate", "holds no certificate; name a PEM file of authorities"),
+        ("bearer_token_file: f", "canary one\ncanary two", "has several lines or control characters; write the secret alone"),
+        ("username: me, password_file: f", "", "is empty or too long; write the secret alone into it"),
+        ("ca_file: none", "", "sinks[0].ca_file: "),
+    ],
+)  # fmt: skip
+def test_a_sink_whose_login_cannot_work_is_told_before_the_first_alert(
+    tmp_path: Path, login: str, text: str, told: str
+) -> None:
+    (tmp_path / "f").write_text(text)
+    path = config(tmp_path, "path: p.json")
+    (tmp_path / "p.json").write_bytes(REFERENCE)
+    path.write_text(path.read_text() + f"sinks: [{{type: webhook, endpoint: 'http://h/', {login}}}]\n")
+    with pytest.raises(ConfigError) as raised:
+        load_references(load(path, {}))
+    (fault,) = raised.value.faults
+    assert told in str(fault)
+    assert "sinks[0]" in str(fault)
+    assert "canary" not in str(fault)
+
+
 def test_other_bytes_than_were_reviewed_are_refused(host: Host, tmp_path: Path) -> None:
     host.bodies["/r.json"] = REFERENCE + b"\n"
     told = refused(tmp_path, f"url: '{host.url}/r.json?token=hush', sha256: {DIGEST}")

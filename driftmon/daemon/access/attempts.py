@@ -29,7 +29,7 @@ class Attempts:
 
     def take(self, address: str, now_s: float) -> float:
         """Take one and give 0, or give the seconds until there is one."""
-        key = _network(address)
+        key = network_of(address)
         full_at_s = max(self._full_at_s.get(key, 0.0), now_s) + self._refill_s
         wait_s = full_at_s - now_s - self._burst * self._refill_s
         if wait_s > 0:
@@ -40,7 +40,7 @@ class Attempts:
 
     def give_back(self, address: str) -> None:
         """The login was a good one."""
-        key = _network(address)
+        key = network_of(address)
         if key in self._full_at_s:
             self._keep(key, self._full_at_s[key] - self._refill_s)
 
@@ -54,9 +54,10 @@ class Attempts:
             self._full_at_s.popitem(last=False)
 
 
-def _network(address: str) -> str:
-    """
-    >>> _network("2001:db8::1") == _network("2001:db8::2"), _network("::ffff:10.0.0.1"), _network("")
+def network_of(address: str) -> str:
+    """What one machine may have all of.
+
+    >>> network_of("2001:db8::1") == network_of("2001:db8::2"), network_of("::ffff:10.0.0.1"), network_of("")
     (True, '10.0.0.1', '')
     """
     try:

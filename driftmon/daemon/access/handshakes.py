@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from typing import Any, Final
 
+from driftmon.daemon.access.attempts import network_of
 from driftmon.daemon.access.refusals import Door, Refusals
 
 HANDSHAKE_S: Final = 5.0
@@ -25,11 +26,12 @@ class Handshakes:
 
     def begun(self, descriptor: int, address: str) -> bool:
         """Whether there is room for one more; it then has a place."""
-        of_one = sum(known == address for known in self._under_way.values())
+        network = network_of(address)
+        of_one = sum(known == network for known in self._under_way.values())
         if len(self._under_way) >= MOST or of_one >= MOST_OF_ONE:
             self._refusals.handshakes[self._door, "limit"] += 1
             return False
-        self._under_way[descriptor] = address
+        self._under_way[descriptor] = network
         return True
 
     def done(self, descriptor: int) -> None:
