@@ -124,13 +124,13 @@ class App:
     async def _reload(self) -> str:
         try:
             config, streams = await asyncio.to_thread(self._load)
-            positions = await self.mailbox.ask(lambda: self._swap(streams))
+            await self.mailbox.ask(lambda: self._swap(streams))
         except (ConfigError, Closed) as fault:
             return self._refuse(str(fault) or "the daemon is shutting down")
         except Exception as fault:
             log.exception("reload: unexpected")
             return self._refuse(f"unexpected {type(fault).__name__}: {fault}")
-        await self._adopt(config, positions)
+        await self._adopt(config)
         log.info("configuration %s loaded again", self._process.config_file)
         return ""
 
@@ -172,15 +172,17 @@ class App:
         self._loop.call_soon_threadsafe(setattr, self.present, "disk_full", full)
         self._loop.call_soon_threadsafe(self._intake.pause, full)
 
-    def _swap(self, streams: Mapping[str, Stream]) -> Positions:
+    def _swap(self, streams: Mapping[str, Stream]) -> None:
         """In the pump's thread, between two blocks."""
         for name, stream in streams.items():
             if (old := self._pump.streams.get(name)) is not None:
                 stream.succeed(old)
         self._pump.swap(streams)
-        return {name: dict(stream.positions) for name, stream in streams.items()}
 
-    async def _adopt(self, config: Config, positions: Positions) -> None:
+    def _positions(self) -> Positions:
+        return {name: dict(stream.positions) for name, stream in self._pump.streams.items()}
+
+    async def _adopt(self, config: Config) -> None:
         """The rest of a reload; nothing here can refuse."""
         present = self.present
         present.config, present.loaded_ms, present.load_succeeded = config, now_ms(), True
@@ -192,7 +194,10 @@ class App:
         self._outbox.succeed(old, config.streams)
         self._notifying = asyncio.create_task(self._outbox.run())
         await old.close()
-        await self._intake.follow(config, positions)
+        # Where a source goes on is asked when the one before it has ended and its last block is counted, not earlier.
+        await self._intake.leave(config)
+        with contextlib.suppress(Closed):
+            await self._intake.follow(config, await self.mailbox.ask(self._positions))
 
     def _refuse(self, fault: str) -> str:
         self.present.load_succeeded = False

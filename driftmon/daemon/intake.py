@@ -46,14 +46,14 @@ class Intake:
         else:
             self._room.set()
 
+    async def leave(self, config: Config) -> None:
+        """Stop the sources that are gone; then what they gave is in the mailbox, and nothing more will be."""
+        await self._stop(self._tasks.keys() - _wanted(config).keys())
+
     async def follow(self, config: Config, positions: Positions) -> None:
         """Stop the sources that are gone, start those that are new, leave those that stay."""
-        wanted = {
-            (name, source.type, source.options): source
-            for name, one in config.streams.items()
-            for source in one.sources
-        }
-        await self._stop(self._tasks.keys() - wanted.keys())
+        wanted = _wanted(config)
+        await self.leave(config)
         for stream, kind, _ in wanted:
             self._telemetry.expect(stream, kind)
         for key in wanted.keys() - self._tasks.keys():
@@ -95,6 +95,12 @@ class Intake:
                 log.exception("stream %s: source %s broke; trying again in %g s", stream, source.origin, wait_s)
             await asyncio.sleep(wait_s)
             wait_s = min(RETRY_MOST_S, 2 * wait_s)
+
+
+def _wanted(config: Config) -> dict[Key, PluginSettings]:
+    return {
+        (name, source.type, source.options): source for name, one in config.streams.items() for source in one.sources
+    }
 
 
 def _open(stream: str, settings: PluginSettings, limits: Limits) -> Source:
