@@ -18,7 +18,7 @@ import numpy as np
 from driftmon.daemon.config import load
 from driftmon.daemon.on_disk import load_references
 from driftmon.daemon.store import Store
-from driftmon.daemon.streams import Stream, build_streams
+from driftmon.daemon.streams import Saved, Stream, build_streams
 from driftmon.monitor.batch import Batch
 from driftmon.monitor.references import count_into
 from driftmon.sources.base import Block
@@ -100,8 +100,8 @@ def read(folder: Path) -> Found:
     finally:
         store.close()
     followed = saved[FOLLOWED]
-    offset = 0 if followed is None else int(followed.positions.get(ORIGIN, {"offset": 0})["offset"])
-    kept = {name: one.snapshot for name, one in saved.items() if one is not None}
+    offset = 0 if not isinstance(followed, Saved) else int(followed.positions.get(ORIGIN, {"offset": 0})["offset"])
+    kept = {name: one.snapshot for name, one in saved.items() if isinstance(one, Saved)}
     panes = {
         name: sum([*next(iter(one.rings.values())).values(), *one.open_panes.values()], np.zeros_like(one.counts))
         for name, one in kept.items()

@@ -19,7 +19,7 @@ from driftmon.daemon.overload import Thinning
 from driftmon.daemon.pump import Pump
 from driftmon.daemon.settings import Config, Overload
 from driftmon.daemon.store import Store
-from driftmon.daemon.streams import Stream, build_streams
+from driftmon.daemon.streams import Saved, Stream, build_streams
 from driftmon.daemon.telemetry import Telemetry
 from driftmon.monitor.batch import Batch, LineError
 from driftmon.monitor.monitor import Monitor
@@ -187,7 +187,7 @@ def test_weights_outlive_a_crash_and_a_checkpoint(tmp_path: Path) -> None:
         assert stream.monitor is not None
         expected.append(stream.monitor.snapshot().to_bytes())
         found = store.load("s")
-        assert found is not None
+        assert isinstance(found, Saved)
         assert found.snapshot.to_bytes() == expected[-1]
         store.close()
     assert b'"excess"' in expected[-1]
