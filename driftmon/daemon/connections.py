@@ -27,6 +27,7 @@ class Connections:
     def __init__(self, limits: Callable[[], Limits]) -> None:
         self._limits = limits
         self._open: dict[Connection, str] = {}
+        self._silent: dict[Connection, None] = {}  # those that never asked anything, the oldest first
         self._hosts: Counter[str] = Counter()
 
     @property
@@ -42,16 +43,24 @@ class Connections:
         if _far(host) and self._hosts[host] >= limits.connections_per_ip:
             return f"{limits.connections_per_ip} connections of {host} are open (limits.connections_per_ip)"
         if len(self._open) >= limits.connections:
-            idle = [one for one in self._open if one.idle]
-            if not idle:
+            idlest = next(iter(self._silent), None) or min(
+                (one for one in self._open if one.idle), key=lambda one: one.idle_since_s, default=None
+            )
+            if idlest is None:
                 return f"{limits.connections} connections are open (limits.connections)"
-            min(idle, key=lambda one: (one.asked, one.idle_since_s)).cut()
+            idlest.cut()
         self._open[newcomer] = host
+        self._silent[newcomer] = None
         self._hosts[host] += 1
         return ""
 
+    def asks(self, one: Connection) -> None:
+        """Its first request has begun, or its next."""
+        self._silent.pop(one, None)
+
     def leave(self, one: Connection) -> None:
         """It is closed, or as good as that."""
+        self._silent.pop(one, None)
         host = self._open.pop(one, None)
         if host is not None:
             self._hosts[host] -= 1
@@ -66,7 +75,6 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         super().connection_made(transport)
-        self.asked = False
         self.idle_since_s = self.loop.time()
         self._header_timer: asyncio.TimerHandle | None = None
         if refusal := self.places.admit(self, self.client[0] if self.client else ""):
@@ -89,7 +97,7 @@ class Connection(H11Protocol):
             return
         super().data_received(data)
         if not self.idle:
-            self.asked = True
+            self.places.asks(self)
             self._stop_waiting()
         elif self._header_timer is None and not self.transport.is_closing():
             self._expect_header()

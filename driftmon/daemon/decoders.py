@@ -5,6 +5,8 @@ Law: a block can be read by itself, so what one block held never changes how the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from driftmon.formats import ndjson
 from driftmon.formats.layout import Bounds, Layout
 from driftmon.monitor.batch import Batch
@@ -20,9 +22,16 @@ class Decoders:
         self._ndjson = ndjson.Decoder(layout, self._bounds)
 
     def decode(self, block: Block) -> Batch:
+        """All of it at once."""
         if block.format == "csv":
             from driftmon.formats import csv  # noqa: PLC0415  most daemons never see any
 
             # A new decoder for each block: it opens with the header of its own input.
             return csv.Decoder(self._layout, self._bounds).decode(block.data, block.first_line)
         return self._ndjson.decode(block.data, block.first_line)
+
+    def batches(self, block: Block) -> Iterator[Batch | None]:
+        """As `decode`, in batches of bounded size; None where somebody else may have a turn."""
+        if block.format == "csv":
+            return iter((self.decode(block),))
+        return self._ndjson.batches(block.data, block.first_line)

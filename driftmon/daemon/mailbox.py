@@ -123,18 +123,29 @@ class Mailbox:
             if not (line := self._line()):
                 self.taken_at = 0.0
                 return None if self._closed else []
-            taken: list[Block | Question] = []
-            size = 0
-            while line and (size < TAKE_BYTES or _goes_on(taken[-1])):
-                item = line.popleft()
-                size += _size(item)
-                taken.append(item)
+            self.taken_at = self._bytes / self.limit_bytes
+            taken = self._cut(line, TAKE_BYTES)
             while self._items and isinstance(self._items[0], Question):
                 taken.append(self._items.popleft())
-            self.taken_at = self._bytes / self.limit_bytes
-            self._bytes -= size
-            if self._bytes <= LOW_WATER * self.limit_bytes:
-                self._wake()
+        return taken
+
+    def take_quick(self) -> list[Block | Question]:
+        """Small requests that wait now, a few of them, while a large one is being read."""
+        if not self._quick:
+            return []
+        with self._changed:
+            return self._cut(self._quick, QUICK_BYTES)
+
+    def _cut(self, line: deque[Block | Question], most_bytes: int) -> list[Block | Question]:
+        taken: list[Block | Question] = []
+        size = 0
+        while line and (size < most_bytes or _goes_on(taken[-1])):
+            item = line.popleft()
+            size += _size(item)
+            taken.append(item)
+        self._bytes -= size
+        if self._bytes <= LOW_WATER * self.limit_bytes:
+            self._wake()
         return taken
 
     def _line(self) -> deque[Block | Question]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 
+from driftmon.daemon.ahead import Ahead, Reader
 from driftmon.daemon.clock import Clock, passing_s
 from driftmon.daemon.keeping import Forgetful, Keeper, Outcome
 from driftmon.daemon.mailbox import Mailbox, Question
@@ -22,6 +23,8 @@ from driftmon.sources.base import Ack, Block, Settled
 
 Deliver: TypeAlias = Callable[[Ack, Settled | Exception], None]
 Publish: TypeAlias = Callable[[Mapping[str, Report]], None]
+
+NONE: Final[Mapping[int, Ahead]] = {}
 
 log: Final = logging.getLogger("driftmon.pump")
 STEPPED: Final = "the wall clock was set by %+.1f s; records are counted by a clock that is now %+.1f s from it"
@@ -65,12 +68,18 @@ class Pump:
         """Until the mailbox is closed and empty; then each stream ticks and is written a last time."""
         self._clock = Clock(max((stream.newest_ms for stream in self._streams.values()), default=0))
         while (items := self._mailbox.take(self._rest_s(passing_s()))) is not None:
-            self.turn(items, now_ms(), passing_s())
+            ahead = Reader(self._streams, self._let_small_ones_pass).read(items)
+            self.turn(items, now_ms(), passing_s(), ahead)
         self._due_s = {}
         self.turn([], now_ms(), passing_s())
         self._keeper.finish(self._streams, self._clock.read(now_ms(), passing_s()))
 
-    def turn(self, items: Iterable[Block | Question], at_ms: int, at_s: float) -> None:
+    def _let_small_ones_pass(self) -> None:
+        """Nothing of the large request is counted yet, so theirs is a turn like any other."""
+        if items := self._mailbox.take_quick():
+            self.turn(items, now_ms(), passing_s())
+
+    def turn(self, items: Iterable[Block | Question], at_ms: int, at_s: float, ahead: Mapping[int, Ahead] = NONE) -> None:
         """One round: `at_ms` is the wall clock, for the records; `at_s` the monotonic one, for the ticks."""
         wall_ms, at_ms = at_ms, self._read_clock(at_ms, at_s)
         octave = self._octaves.step(self._mailbox.taken_at, at_s)
@@ -80,7 +89,7 @@ class Pump:
             if isinstance(item, Question):
                 _answer(item)
             else:
-                outcomes.append((item, self._observe(item, at_ms, wall_ms, octave)))
+                outcomes.append((item, self._observe(item, at_ms, wall_ms, octave, ahead.get(id(item)))))
         for block, outcome in self._keeper.settle(self._streams, outcomes, at_ms):
             self._deliver(block.ack, outcome)
         due = self._due(at_s)
@@ -97,7 +106,9 @@ class Pump:
         self._telemetry.clock_steps, self._telemetry.clock_offset_s = self._clock.steps, self._clock.offset_ms / 1000
         return at_ms
 
-    def _observe(self, block: Block, at_ms: int, wall_ms: int, octave: int) -> Settled | Exception:
+    def _observe(
+        self, block: Block, at_ms: int, wall_ms: int, octave: int, ahead: Ahead | None
+    ) -> Settled | Exception:
         stream = self._streams.get(block.stream)
         if stream is None:
             return UnknownStream(block.stream)
@@ -107,6 +118,9 @@ class Pump:
             now_ms = at_ms if stream.settings.time is None else max(at_ms, wall_ms)
             if stream.samples and block.source in PUSHED:
                 outcome = self._thinning.observe(stream, block, octave, now_ms)
+            elif ahead is not None and ahead.stream is stream:  # no reload since
+                started_s -= ahead.took_s
+                outcome = stream.observe(block, now_ms, ahead.batches)
             else:
                 outcome = stream.observe(block, now_ms)
         except Exception as fault:

@@ -21,6 +21,7 @@ from driftmon.daemon.access.handshakes import HANDSHAKE_S, Doorstep, Handshakes
 from driftmon.daemon.connections import Connections, with_places
 from driftmon.daemon.problem import Problem, answer_problem
 
+ACCEPTS: Final = 8  # connections in one turn of the event loop; asyncio takes as many as the backlog, and all else waits
 KEEP_ALIVE_S: Final = 75  # longer than usual scrape intervals, so that a scraper keeps its connection
 
 
@@ -38,13 +39,15 @@ class _Server(uvicorn.Server):
         if context is not None and self.handshakes is not None:
             opened = [Doorstep(one, self.handshakes) for one in opened]
         limit_s = None if context is None else HANDSHAKE_S
-        loop, backlog = asyncio.get_running_loop(), self.config.backlog
+        loop = asyncio.get_running_loop()
         self.servers = [
             await loop.create_server(
-                self._protocol, sock=one, ssl=context, backlog=backlog, ssl_handshake_timeout=limit_s
+                self._protocol, sock=one, ssl=context, backlog=ACCEPTS, ssl_handshake_timeout=limit_s
             )
             for one in opened
         ]
+        for one in opened:
+            one.listen(self.config.backlog)  # as many may stand in the kernel's queue
         self.started = True
 
     def _protocol(self) -> asyncio.Protocol:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -27,7 +27,7 @@ from driftmon.monitor.report import Report
 from driftmon.monitor.rules import Alert, Rule
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.monitor.warmup import WarmUp
-from driftmon.sources.base import Block, Position, Settled
+from driftmon.sources.base import Block, Position, Settled, joined
 from driftmon.stats.schema import Schema
 
 UNSTABLE: Final = (
@@ -84,13 +84,20 @@ class Stream:
         self._monitor: Monitor | WarmUp | Waiting = beginning(settings) if reference is None else self._watch(reference)
         self._align()
 
-    def observe(self, block: Block, now_ms: int) -> Settled:
-        """Count one block."""
-        batch = self._decoders.decode(block)
-        receipt = self.count(batch if block.weight == 1 else replace(batch, weight=block.weight), now_ms)
+    def read(self, block: Block) -> Iterator[Batch | None]:
+        """Decode one block, and change nothing; None where somebody else may have a turn."""
+        return self._decoders.batches(block)
+
+    def observe(self, block: Block, now_ms: int, read: Iterable[Batch | None] | None = None) -> Settled:
+        """Count one block; `read` is what this stream has read of it."""
+        parts = []
+        for batch in self.read(block) if read is None else read:
+            if batch is not None:
+                receipt = self.count(batch if block.weight == 1 else replace(batch, weight=block.weight), now_ms)
+                parts.append(Settled(receipt.counted, receipt.rejected, receipt.late, batch.errors))
         if block.position is not None:
             self.positions[block.origin] = block.position
-        return Settled(receipt.counted, receipt.rejected, receipt.late, batch.errors)
+        return parts[0] if len(parts) == 1 else joined(parts)
 
     def count(self, batch: Batch, now_ms: int | None) -> Receipt:
         """Count decoded rows; `now_ms` None where the records' own clock is the only one (replay)."""

@@ -6,7 +6,7 @@ the data at newlines changes nothing. Only an array that holds objects is as man
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +23,10 @@ MISFIT: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 NOT_OPENERS: Final = bytes(byte for byte in range(256) if byte not in b"{[\n")
 NOT_MARKS: Final = bytes(byte for byte in range(256) if byte not in b"{[\n:")
 FIELD_BYTES: Final = 5  # "":0, at least
+BATCH_ROWS: Final = 16 * 1024  # in a batch of `batches`, about; twice as many in one step
+BATCH_CELLS: Final = 512 * 1024  # rows x features, likewise: empty records of a wide stream are 2,700 times their bytes
+STEP_ELEMENTS: Final = 4096
+MAP_ROWS: Final = 7
 
 
 class Decoder:
@@ -40,6 +44,7 @@ class Decoder:
         self._bounds = bounds or Bounds()
         self._line_bytes = self._bounds.line_bytes
         self._rows = Rows(layout, self._bounds)
+        self._most_rows = max(1, min(BATCH_ROWS, BATCH_CELLS // max(1, len(layout.features))))
         self._crowd = b":" * (self._rows.most_fields + 1)  # in a row without braces: perhaps too many fields
         self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(self._rows.struct)
         self._many: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[self._rows.struct])  # type: ignore[name-defined]
@@ -50,34 +55,83 @@ class Decoder:
         An array's size is its caller's to bound: it is read in one piece. Its errors count elements, not lines.
         """
         found = _Found(first_line, self._rows.record)
-        if not self._array(data, found) and not self._spread_object(data, found):
-            for piece in pieces(data, self._line_bytes):
-                if not self._clean_lines(piece, found):
-                    self._lines(piece, found)
+        for _ in self._steps(data, found):
+            pass
         return self._batch(found)
 
-    def _array(self, data: bytes, found: _Found) -> bool:
+    def batches(self, data: bytes, first_line: int = 1) -> Iterator[Batch | None]:
+        """As `decode`, in batches of a few MiB at most; None after each step of about a millisecond.
+
+        >>> from types import SimpleNamespace as Spec
+        >>> decoder = Decoder(Layout([Spec(name="x", kind="numeric", field=None, absent="missing")]))
+        >>> [batch and batch.rows for batch in decoder.batches(b"{}\\n" * 60_000)]
+        [None, 21845, None, 21845, None, 16310]
+        """
+        found = _Found(first_line, self._rows.record)
+        for _ in self._steps(data, found):
+            yield None
+            if found.size >= self._most_rows:
+                yield self._batch(found)
+                found.forget()
+        yield self._batch(found)
+
+    def _steps(self, data: bytes, found: _Found) -> Iterator[None]:
+        """Put all records into `found`; after each step those that are there may be taken out."""
+        if (yield from self._array(data, found)) or self._spread_object(data, found):
+            return
+        for piece in pieces(data, self._line_bytes):
+            if not self._clean_lines(piece, found):
+                yield from self._lines(piece, found)
+            yield
+
+    def _array(self, data: bytes, found: _Found) -> Generator[None, None, bool]:
         """The data is one array of records: take them."""
         if data.lstrip()[:1] != b"[":
             return False
-        try:
-            data.decode()
-            rows = self._many.decode(data)
-            marks = data.translate(None, NOT_MARKS).replace(b"\n", b"")
-            flat = self._rows.plain and marks.count(b"{") == len(rows) and marks.count(b"[") == 1
-            flat = flat and self._crowd not in marks
-        except MISFIT:
-            flat = False
-        if flat:
-            found.add_all(rows)
+        if self._clean_array(data, found):
             return True
         try:
             value = records.parse(data, len(data))
         except RecordError:
             return False
-        for element in records.elements(value):
+        elements = records.elements(value)
+        flat = self._flat(data, len(elements))
+        step = min(STEP_ELEMENTS, self._most_rows)
+        for start in range(0, len(elements), step):
+            self._elements(elements[start : start + step], flat, found)
+            yield
+        return True
+
+    def _elements(self, elements: list[Any], flat: bool, found: _Found) -> None:
+        """Some of an array; those that are known to be `flat` go into the struct where they fit."""
+        if flat:
+            try:
+                found.add_all(msgspec.convert(elements, self._many.type))
+                return
+            except MISFIT:
+                pass
+        for element in elements:
             found.take(element)
             found.line += 1
+
+    def _flat(self, data: bytes, elements: int) -> bool:
+        """Whether each of so many elements of an array is a map that holds no other, of few enough fields."""
+        marks = data.translate(None, NOT_MARKS).replace(b"\n", b"")
+        flat = self._rows.plain and marks.count(b"{") == elements and marks.count(b"[") == 1
+        return flat and self._crowd not in marks
+
+    def _clean_array(self, data: bytes, found: _Found) -> bool:
+        """The fast way, if each element is one flat object that fits the struct, and they are not very many."""
+        if not self._rows.plain or data.count(b"{") > 2 * self._most_rows:
+            return False
+        try:
+            data.decode()
+            rows = self._many.decode(data)
+        except MISFIT:
+            return False
+        if not self._flat(data, len(rows)):
+            return False
+        found.add_all(rows)
         return True
 
     def _spread_object(self, data: bytes, found: _Found) -> bool:
@@ -104,6 +158,8 @@ class Decoder:
         count = len(openers) // 2
         if not self._rows.plain or len(piece) > self._line_bytes or openers != b"{\n" * count:
             return False
+        if count > 2 * self._most_rows:
+            return False
         try:
             piece.decode()  # msgspec does not look into the texts it skips
             rows = self._one.decode_lines(piece)
@@ -114,7 +170,7 @@ class Decoder:
         found.add_all(rows)
         return True
 
-    def _lines(self, piece: bytes, found: _Found) -> None:
+    def _lines(self, piece: bytes, found: _Found) -> Iterator[None]:
         """Line by line: into the struct where that fits, else the tolerant way."""
         lines = piece.removesuffix(b"\n")
         openers = lines.translate(None, NOT_OPENERS)
@@ -125,6 +181,8 @@ class Decoder:
                 except RecordError as why:
                     found.reject(why)
             found.line += 1
+            if found.size >= self._most_rows:
+                yield
 
     def _line(self, line: bytes, openers: int, found: _Found) -> None:
         if self._rows.plain and openers <= self._bounds.depth and len(line) <= self._line_bytes and self._few(line):
@@ -170,6 +228,16 @@ class _Found:
         self.rows: list[Row] = []
         self.lines: list[int] = []  # of each row
         self.rejections = Rejections()
+        self._maps = 0
+
+    def forget(self) -> None:
+        """What a batch was made of."""
+        self.rows, self.lines, self.rejections, self._maps = [], [], Rejections(), 0
+
+    @property
+    def size(self) -> int:
+        """Of the rows; one that does not fit the struct takes as long as some others."""
+        return len(self.rows) + MAP_ROWS * self._maps
 
     def add(self, row: Row) -> None:
         self.rows.append(row)
@@ -185,6 +253,7 @@ class _Found:
         """Add a JSON value if it is a record."""
         try:
             self.add(self._record(value))
+            self._maps += 1
         except RecordError as why:
             self.reject(why)
 
