@@ -6,10 +6,12 @@ runs, so memory above the budget is a leak or a hole in the bounds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from driftmon.daemon.settings import KIB, MIB, Limits
+from driftmon.daemon.ahead import AHEAD_BYTES
+from driftmon.daemon.repeats import ENTRY_BYTES, KEYS
+from driftmon.daemon.settings import KIB, MIB, Config
 from driftmon.monitor.panes import PANES
 from driftmon.monitor.report import Report
 
@@ -21,19 +23,27 @@ CELL: Final = 8  # int64
 COPIES: Final = 2  # of all panes: those that count, and those being saved or built by a reload
 
 
-def parts(limits: Limits, reports: Iterable[Report]) -> Mapping[str, int]:
-    """Bytes by what they are for; their sum is the budget."""
+def parts(config: Config, reports: Mapping[str, Report]) -> Mapping[str, int]:
+    """Bytes by what they are for; their sum is the budget. `reports` by stream."""
+    limits = config.limits
     return {
         "process": PROCESS,
         "connections": limits.connections * (limits.header_bytes + READ),
         "bodies": limits.inflight_bytes,
         "mailbox": max(limits.mailbox_bytes, limits.decompressed_bytes),
-        "parser": PARSED * limits.array_bytes,
-        "panes": COPIES * sum(map(_panes, reports)),
+        "counting": limits.decompressed_bytes,
+        "parser": PARSED * limits.array_bytes + AHEAD_BYTES,
+        "keys": KEYS * ENTRY_BYTES,
+        "panes": COPIES * sum(_panes(report, _thinned(config, name)) for name, report in reports.items()),
         "journal": JOURNAL,
     }
 
 
-def _panes(report: Report) -> int:
-    """Of one stream: a vector of all its bins for each pane of each window."""
-    return CELL * report.schema.width * PANES * len(report.windows)
+def _panes(report: Report, thinned: bool) -> int:
+    """Of one stream: a vector of all its bins for each pane of each window; another beside it for thinned rows."""
+    return CELL * report.schema.width * PANES * len(report.windows) * (2 if thinned else 1)
+
+
+def _thinned(config: Config, name: str) -> bool:
+    """Whether rows of a stream may stand for several; one that a reload has just removed has none any more."""
+    return name in config.streams and config.streams[name].overload == "sample"

@@ -61,6 +61,6 @@ class Present:
 
     def families(self) -> Iterator[Family]:
         yield gauge("storage_ephemeral", self.ephemeral)
-        yield gauge("memory_budget_bytes", sum(parts(self.config.limits, self.reports.values()).values()))
+        yield gauge("memory_budget_bytes", sum(parts(self.config, self.reports).values()))
         yield gauge("config_last_reload_successful", self.load_succeeded)
         yield gauge("config_last_reload_success_timestamp_seconds", self.loaded_ms / 1000)

@@ -152,7 +152,7 @@ class Site:
             refusals=telemetry.refusals,
             receivers=self._receivers(),
             limits=dataclasses.asdict(present.config.limits),
-            budget=parts(present.config.limits, present.reports.values()),
+            budget=parts(present.config, present.reports),
             connections=len(self._places),
         )
 

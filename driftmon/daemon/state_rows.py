@@ -162,8 +162,9 @@ def write_positions(connection: sqlite3.Connection, stream: str, positions: Mapp
 
 
 def write_seen(connection: sqlite3.Connection, seen: Mapping[Key, Settled], at_ms: int) -> None:
-    """Batches that were counted, with what their senders were told."""
-    rows = [(*key, at_ms, json.dumps(msgspec.to_builtins(outcome)).encode()) for key, outcome in seen.items()]
+    """Batches that were counted, with what their senders were told, but for the errors: those may be long."""
+    told = {key: msgspec.to_builtins(replace(outcome, errors=())) for key, outcome in seen.items()}
+    rows = [(*key, at_ms, json.dumps(outcome).encode()) for key, outcome in told.items()]
     connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", rows)
 
 
