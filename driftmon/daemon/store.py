@@ -145,6 +145,8 @@ class Store:
         for name in done.written.keys() - self._put_away:
             put_away(self._folder, name)
             self._put_away.add(name)
+        self._journal.forget_all_but(streams)
+        self._written = {name: one for name, one in self._written.items() if name in streams}
         self._database.shorten_log()
         self._generations.keep_one()
 
