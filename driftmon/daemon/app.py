@@ -143,7 +143,8 @@ class App:
             log.warning("nothing is kept over a restart; start with --storage.path DIR to keep counts and alerts")
             return
         for name, stream in streams.items():
-            if (saved := self._store.load(name, stream.settings)) is not None:
+            known = () if stream.monitor is None else (stream.monitor.schema,)
+            if (saved := self._store.load(name, stream.settings, known)) is not None:
                 stream.restore(saved)
 
     def _storing(self, store: Store) -> Keeper:

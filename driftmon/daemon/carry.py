@@ -21,8 +21,10 @@ from driftmon.stats.schema import Counts, Schema
 def carried(old: Snapshot, empty: Snapshot) -> Snapshot:
     """`old` in the schema and with the windows of `empty`, the snapshot of the monitor it is to be merged into."""
     schema, windows = empty.schema, tuple(empty.rings)
+    if old.schema == schema and old.rings.keys() == empty.rings.keys():
+        return old  # a restart
     pairs = _same_bins(old.schema, schema)
-    kept = {name for name in schema.names if _same(old.schema, schema, name)}
+    kept = {schema.names[at] for at, other in enumerate(_matches(old.schema, schema)) if other is not None}
 
     def moved(panes: Mapping[int, Counts]) -> dict[int, Counts]:
         return {pane: _moved(counts, pairs, schema.width) for pane, counts in panes.items()}
@@ -49,7 +51,7 @@ def spent_panes(
     if ring is None or not old.rings.get(ring):
         return {}
     newest, names = max(old.rings[ring]), empty.schema.names
-    kept = [_same(old.schema, empty.schema, name) for name in names]
+    kept = [one is not None for one in _matches(old.schema, empty.schema)]
     return {
         rule: [
             spent.get(rule, {}).get(name, pane) if same else newest
@@ -61,6 +63,8 @@ def spent_panes(
 
 def carried_clocks(old: Clocks, schema: Schema, new: Schema) -> Clocks:
     """When a feature was last there, and its seconds, are those of its name, whatever became of its bins."""
+    if schema == new:
+        return old
     return old.of(schema.names, new.names, _moved(old.counted, _same_bins(schema, new), new.width))
 
 
@@ -72,15 +76,19 @@ def _moved(counts: Counts, pairs: Sequence[tuple[slice, slice]], width: int) -> 
 
 
 def _same_bins(old: Schema, new: Schema) -> list[tuple[slice, slice]]:
+    return [(new.bins(at), old.bins(other)) for at, other in enumerate(_matches(old, new)) if other is not None]
+
+
+def _matches(old: Schema, new: Schema) -> list[int | None]:
+    """For each feature of `new` its number in `old`, None where it meant something else."""
+    if old == new:
+        return [*range(len(new.features))]
+    numbers = {name: at for at, name in enumerate(old.names)}
+    found = [numbers.get(name) for name in new.names]
     return [
-        (new.bins(at), old.bins(old.names.index(name))) for at, name in enumerate(new.names) if _same(old, new, name)
+        at if at is not None and old.features[at].as_dict() == feature.as_dict() else None
+        for at, feature in zip(found, new.features, strict=True)
     ]
-
-
-def _same(old: Schema, new: Schema, name: str) -> bool:
-    if name not in old.names:
-        return False
-    return old.features[old.names.index(name)].as_dict() == new.features[new.names.index(name)].as_dict()
 
 
 def _repaned(panes: Mapping[int, Counts], old: tuple[Window, ...], new: tuple[Window, ...]) -> dict[int, Counts]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from driftmon.monitor.snapshot import Panes, Snapshot
-from driftmon.stats.schema import Counts, Schema
+from driftmon.stats.schema import Counts
 
 LEVEL: Final = 1  # with the bytes of equal weight side by side, a fifth of the size at 3 ms a megabyte
 
@@ -65,29 +65,62 @@ def _added(before: Panes, after: Panes) -> Added:
     return panes
 
 
-def as_snapshot(delta: Delta, schema: Schema) -> Snapshot:
-    """The same, ready to be merged."""
-    panes = {
-        pane: _dense(np.frombuffer(bins, dtype="<i4"), np.frombuffer(times, dtype="<i8"), schema.width)
-        for pane, (bins, times) in delta.panes.items()
-    }
-    counted = _counted({**panes, **_panes(delta.added, schema)}, schema)
-    excess = _counted(_panes(delta.excess, schema), schema) if delta.excess else None
-    invalid, watermark_ms = flat(delta.invalid), delta.watermark_ms
-    return replace(counted, invalid=invalid, watermark_ms=watermark_ms, first_ms=delta.first_ms, excess=excess)
+class Sum:
+    """A snapshot and the deltas after it, added up in place."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._watermark_ms, self._first_ms = snapshot.watermark_ms, snapshot.first_ms
+        self._invalid = dict(snapshot.invalid)
+        self.counts, self._open = snapshot.counts.copy(), _copied(snapshot.open_panes)
+        excess = snapshot.excess
+        self._excess = None if excess is None else (excess.counts.copy(), _copied(excess.open_panes))
+
+    def add(self, delta: Delta) -> None:
+        """What was counted next."""
+        for pane, (bins, times) in delta.panes.items():
+            self._count(self.counts, self._open, pane, np.frombuffer(bins, "<i4"), np.frombuffer(times, "<i8"))
+        self._each(self.counts, self._open, delta.added)
+        if delta.excess:
+            if self._excess is None:
+                self._excess = np.zeros_like(self.counts), {}
+            self._each(*self._excess, delta.excess)
+        for key, times in flat(delta.invalid).items():
+            self._invalid[key] = self._invalid.get(key, 0) + times
+        marks, firsts = (self._watermark_ms, delta.watermark_ms), (self._first_ms, delta.first_ms)
+        self._watermark_ms = max((mark for mark in marks if mark is not None), default=None)
+        self._first_ms = min((first for first in firsts if first is not None), default=None)
+
+    def snapshot(self) -> Snapshot:
+        """The sum; nothing is added afterwards."""
+        excess = self._snapshot.excess or Snapshot(self._snapshot.schema, self.counts)
+        return replace(
+            self._snapshot,
+            counts=self.counts,
+            open_panes=self._open,
+            watermark_ms=self._watermark_ms,
+            first_ms=self._first_ms,
+            invalid=self._invalid,
+            excess=self._excess and replace(excess, counts=self._excess[0], open_panes=self._excess[1]),
+        )
+
+    def _each(self, whole: Counts, panes: dict[int, Counts], added: Added) -> None:
+        for pane, (gaps, gap_type, times, times_type) in added.items():
+            bins = np.frombuffer(gaps, dtype=gap_type).astype(np.int64).cumsum()
+            self._count(whole, panes, pane, bins, np.frombuffer(times, dtype=times_type))
+
+    def _count(
+        self, whole: Counts, panes: dict[int, Counts], pane: int, bins: NDArray[Any], times: NDArray[Any]
+    ) -> None:
+        """No bin occurs twice."""
+        if pane not in panes:
+            panes[pane] = np.zeros_like(whole)
+        panes[pane][bins] += times.astype(np.int64, copy=False)
+        whole[bins] += times.astype(np.int64, copy=False)
 
 
-def _panes(added: Added, schema: Schema) -> dict[int, Counts]:
-    found = {}
-    for pane, (gaps, gap_type, times, times_type) in added.items():
-        bins = np.frombuffer(gaps, dtype=gap_type).astype(np.int64).cumsum()
-        found[pane] = _dense(bins, np.frombuffer(times, dtype=times_type), schema.width)
-    return found
-
-
-def _counted(panes: Panes, schema: Schema) -> Snapshot:
-    whole = sum(panes.values(), start=np.zeros(schema.width, dtype=np.int64))
-    return Snapshot(schema, whole, {}, panes)
+def _copied(panes: Panes) -> dict[int, Counts]:
+    return {pane: counts.copy() for pane, counts in panes.items()}
 
 
 def packed(counts: Counts) -> bytes:
@@ -101,8 +134,14 @@ def packed(counts: Counts) -> bytes:
 
 def unpacked(data: bytes) -> Counts:
     """ValueError or zlib.error where the bytes are no pane."""
-    shuffled = np.frombuffer(zlib.decompress(data), dtype=np.uint8).reshape(8, -1)
-    return np.ascontiguousarray(shuffled.T).view("<i8").reshape(-1).astype(np.int64)
+    planes = np.frombuffer(zlib.decompress(data), dtype=np.uint8).reshape(8, -1)
+    if planes[4:].any():
+        return np.ascontiguousarray(planes.T).view("<i8").reshape(-1).astype(np.int64)
+    counts = planes[0].astype(np.int64)
+    for number in range(1, 4):  # most counts are small; this is three times as fast
+        if planes[number].any():
+            counts += planes[number].astype(np.int64) << 8 * number
+    return counts
 
 
 def flat(nested: Mapping[str, Mapping[str, int]]) -> dict[tuple[str, str], int]:
@@ -127,9 +166,3 @@ def _narrow(values: Counts) -> tuple[bytes, str]:
     low, high = int(values.min(initial=0)), int(values.max(initial=0))
     name = next((name for name in TYPES if low >= 0 and high <= np.iinfo(name).max), "<i8")
     return values.astype(name).tobytes(), name
-
-
-def _dense(bins: Counts, times: NDArray[np.integer], width: int) -> Counts:
-    counts = np.zeros(width, dtype=np.int64)
-    counts[bins] = times
-    return counts

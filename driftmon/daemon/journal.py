@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -90,6 +90,10 @@ class Journal:
                 head.seq, head.waiting = seq, []
         self._heads |= self._begun
         self._begun = {}
+
+    def forget_all_but(self, names: Collection[str]) -> None:
+        """Streams that are gone make the journal no longer."""
+        self._heads = {name: head for name, head in self._heads.items() if name in names}
 
     def undone(self) -> None:
         """The transaction failed."""

@@ -65,7 +65,7 @@ class Storing:
         self._dirty |= bool(outcomes)
         self._seen |= _batches(outcomes, streams)
         if self.ack == "memory":
-            return outcomes
+            return [*self._released(), *outcomes]
         now = self._replayable(outcomes)
         waiting = self._held + [one for one in outcomes if one[0].position is None]
         if not waiting:
@@ -77,6 +77,11 @@ class Storing:
             return now
         self._held, self._seen = [], {}
         return now + [(block, _durable(outcome, block.stream in durable)) for block, outcome in waiting]
+
+    def _released(self) -> list[Outcome]:
+        """What still waits from before a reload to `ack: memory`."""
+        waited, self._held, self._committed = [*self._held, *self._committed], [], []
+        return waited
 
     def _replayable(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Of blocks that are read again after a crash: those nobody waits for, and those that T2 has written."""
@@ -126,20 +131,27 @@ class Storing:
         """T1; all of T2 while changes wait, for no alert may be on the disk without the news of it."""
         if self._changes:
             return self._checkpoint(streams, at_ms)
+        self._forget_ids(streams)
         counters = self._counters(durable)
         return self._try(lambda: self._store.commit(durable, self._seen, at_ms, counters))
 
     def _checkpoint(self, streams: Streams, at_ms: int, fold: bool = False) -> bool:
         while self.progress:
             self._done = merged(self._done, self.progress.popleft())
+        self._forget_ids(streams)
         news, counters = News(self._changes, self._done), self._counters(streams)
         done = self._try(lambda: self._store.checkpoint(streams, self._seen, at_ms, counters, news, fold))
         if done:
             self._seen, self._dirty, self._changes, self._done = {}, False, {}, Progress(0)
             lost = {name for name, stream in streams.items() if not stream.kept}  # what these count is not kept
-            self._committed += [(b, _durable(told, True)) for b, told in self._counted if b.stream not in lost]
+            told = [(block, _durable(one, block.stream in streams)) for block, one in self._counted]
+            self._committed += [one for one in told if one[0].stream not in lost]
             self._counted = [one for one in self._counted if one[0].stream in lost]
         return done
+
+    def _forget_ids(self, streams: Streams) -> None:
+        """Of streams that a reload removed before what they counted was written: another attempt may count it."""
+        self._seen = {key: one for key, one in self._seen.items() if key[0] in streams}
 
     def _try(self, write: Callable[[], None]) -> bool:
         try:

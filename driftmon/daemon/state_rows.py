@@ -10,7 +10,7 @@ import json
 import logging
 import sqlite3
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
@@ -20,14 +20,14 @@ import numpy as np
 from driftmon.daemon.alert_rows import read_alerts
 from driftmon.daemon.clock_rows import read_clocks
 from driftmon.daemon.database import Database
-from driftmon.daemon.deltas import Delta, as_snapshot, flat, nested, unpacked
+from driftmon.daemon.deltas import Delta, Sum, flat, nested, unpacked
 from driftmon.daemon.repeats import KEEP_S, KEYS, Key
 from driftmon.daemon.state_health import StateHealth
 from driftmon.daemon.streams import Saved
 from driftmon.monitor.rules import Alert
-from driftmon.monitor.snapshot import Snapshot
+from driftmon.monitor.snapshot import Snapshot, shape_from_bytes
 from driftmon.sources.base import Position, Settled
-from driftmon.stats.schema import Counts
+from driftmon.stats.schema import Counts, Schema
 
 Place: TypeAlias = tuple[str, int]  # ring and pane
 
@@ -82,39 +82,41 @@ def head_of(saved: Saved) -> bytes:
     return json.dumps(head, ensure_ascii=True).encode()
 
 
-def read_state(database: Database, stream: str) -> Found | None:
-    """The state of a stream with its journal; None if there is none."""
+def read_state(database: Database, stream: str, known: Iterable[Schema] = ()) -> Found | None:
+    """The state of a stream with its journal; None if there is none. Bins that are `known` need not be read."""
     rows = database.rows("SELECT shape, reference, head FROM stream WHERE name = ?", stream)
     try:
-        return _read(database, stream, rows) if rows else None
+        return _read(database, stream, rows, known) if rows else None
     except (ValueError, KeyError, TypeError) as fault:
         database.health.damaged("stream")
         log.error("stream %s: its state is damaged (%s); it starts empty", stream, fault)
         return None
 
 
-def _read(database: Database, stream: str, rows: list[Any]) -> Found:
-    shape, reference, head = Snapshot.from_bytes(rows[0][0]), rows[0][1], json.loads(rows[0][2])
+def _read(database: Database, stream: str, rows: list[Any], known: Iterable[Schema]) -> Found:
+    reference = None if rows[0][1] is None else Snapshot.from_bytes(rows[0][1])
+    known = [*known, *([] if reference is None else [reference.schema])]
+    shape, head = shape_from_bytes(rows[0][0], known), json.loads(rows[0][2])
     places = _panes(database.rows("SELECT ring, pane, crc, data FROM pane WHERE stream = ?", stream), database.health)
-    snapshot = _filled(shape, places, head)
+    counts = Sum(_filled(shape, places, head))
     clocks = read_clocks(database, stream, shape.schema)
-    counted = snapshot.counts
+    counted = None
     for seq, crc, data in database.rows("SELECT seq, crc, delta FROM journal WHERE stream = ? ORDER BY seq", stream):
+        if clocks is not None and counted is None and seq > clocks.seq:
+            counted = counts.counts.copy()
         if zlib.crc32(data) == crc:
-            snapshot = snapshot.merge(as_snapshot(msgspec.msgpack.decode(data, type=Delta), shape.schema))
+            counts.add(msgspec.msgpack.decode(data, type=Delta))
         else:
             database.health.damaged("journal")
             log.error("stream %s: entry %d of the journal is damaged; what it counted is lost", stream, seq)
-        if clocks is not None and seq <= clocks.seq:
-            counted = snapshot.counts
     positions = database.rows("SELECT origin, position FROM offset WHERE stream = ?", stream)
     saved = Saved(
-        snapshot,
+        counts.snapshot(),
         (*msgspec.convert(head.get("alerts", ()), tuple[Alert, ...]), *read_alerts(database, stream)),
         {origin: msgspec.convert(json.loads(position), Position) for origin, position in positions},
-        None if reference is None else Snapshot.from_bytes(reference),
+        reference,
         msgspec.convert(head.get("spent", {}), dict[str, dict[str, int]]) if clocks is None else clocks.spent,
-        None if clocks is None else clocks.at(counted),
+        None if clocks is None else clocks.at(counts.counts if counted is None else counted),
     )
     return Found(saved, places)
 

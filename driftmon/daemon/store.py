@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,6 +38,7 @@ from driftmon.daemon.state_rows import (
 )
 from driftmon.daemon.streams import Saved, Stream
 from driftmon.sources.base import Settled
+from driftmon.stats.schema import Schema
 
 __all__ = ["DiskFull", "StorageError", "Store"]
 
@@ -70,9 +71,11 @@ class Store:
         self._counters: dict[Counter, int] = {}
         self._put_away: set[str] = set()
 
-    def load(self, stream: str, settings: StreamSettings | None = None) -> Saved | Warming | None:
-        """The state of a stream; None if there is none. Rows of a warm-up need `settings` to be read."""
-        found = read_state(self._database, stream)
+    def load(
+        self, stream: str, settings: StreamSettings | None = None, known: Iterable[Schema] = ()
+    ) -> Saved | Warming | None:
+        """The state of a stream; None if there is none. Rows of a warm-up need `settings`; `known` makes it faster."""
+        found = read_state(self._database, stream, known)
         if found is not None:
             self._written[stream] = Written.of(found)
         if settings is not None and settings.reference.observations is not None:
@@ -142,6 +145,8 @@ class Store:
         for name in done.written.keys() - self._put_away:
             put_away(self._folder, name)
             self._put_away.add(name)
+        self._journal.forget_all_but(streams)
+        self._written = {name: one for name, one in self._written.items() if name in streams}
         self._database.shorten_log()
         self._generations.keep_one()
 

@@ -6,7 +6,8 @@ Law: memory is bounded before it is taken: bytes, depth, and nodes with aliases 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 import yaml
@@ -16,6 +17,8 @@ from driftmon.daemon.yaml_nodes import Items, Keys, Node, Scalar
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 32
+FAST: Final = getattr(yaml, "CSafeLoader", None)  # fifteen times as fast, and not everywhere
+PARTS: Final = frozenset("\t?\r\x85\u2028\u2029\ufeff")  # where they part
 MAX_NODES: Final = 100_000  # aliases counted as what they stand for: ten of ten of ten ... ends here
 
 
@@ -28,8 +31,11 @@ def parse(data: bytes, file: str) -> tuple[Node, list[Fault]]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError([Fault(f"{file}:{line}", "not UTF-8 text", "save the file as UTF-8", line)]) from error
+    if FAST is not None and PARTS.isdisjoint(text):
+        with suppress(yaml.YAMLError):  # what it finds wrong is told in the words of the other
+            return _Tree(yaml.parse(text, Loader=FAST), file).read()
     try:
-        return _Tree(text, file).read()
+        return _Tree(yaml.parse(text, Loader=yaml.SafeLoader), file).read()
     except yaml.MarkedYAMLError as error:
         raise ConfigError([_syntax(error, text, file)]) from error
     except yaml.reader.ReaderError as error:
@@ -54,8 +60,8 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Fault:
 class _Tree:
     """Reads parser events; the parser holds no stack of ours, so depth is bounded by MAX_DEPTH alone."""
 
-    def __init__(self, text: str, file: str) -> None:
-        self._events: Iterator[yaml.Event] = iter(yaml.parse(text, Loader=yaml.SafeLoader))
+    def __init__(self, events: Iterable[yaml.Event], file: str) -> None:
+        self._events = iter(events)
         self._file = file
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._nodes = 0
@@ -113,7 +119,7 @@ class _Tree:
     def _content(self, event: yaml.Event, path: KeyPath) -> Node:
         line = _line(event)
         if isinstance(event, yaml.ScalarEvent):
-            return Scalar(line, event.value, event.style is None)
+            return Scalar(line, event.value, not event.style)
         if isinstance(event, yaml.SequenceStartEvent):
             nodes: list[Node] = []
             while not isinstance(item := next(self._events), yaml.SequenceEndEvent):

@@ -35,28 +35,27 @@ class Coarsenings:
     schema: Schema
 
     @cached_property
-    def _spans(self) -> list[tuple[int, int, int]]:
-        """Each ordered feature with its first and last regular flat bin."""
-        firsts = enumerate(self.schema.starts.tolist())
-        features = self.schema.features
-        spans = [(at, first, first + features[at].binning.regular - 1) for at, first in firsts]
-        return [span for span in spans if features[span[0]].binning.positions is not None]
+    def _spans(self) -> NDArray[np.int64]:
+        """int64[3, ordered]: each ordered feature, its first and its last regular flat bin."""
+        ordered = [feature.binning.positions is not None for feature in self.schema.features]
+        at = np.flatnonzero(ordered)
+        regular = np.array([self.schema.features[feature].binning.regular for feature in at], dtype=np.int64)
+        firsts = self.schema.starts[at]
+        return np.array([at, firsts, firsts + regular - 1], dtype=np.int64)
 
     @cached_property
     def _cuts(self) -> NDArray[np.int64]:
         """int64[3, cuts]: feature, first and last flat bin."""
-        return _table([(at, first, upto) for at, first, last in self._spans for upto in range(first, last)])
+        at, firsts, lasts = self._spans
+        which, number = _runs(lasts - firsts)
+        return np.array([at[which], firsts[which], firsts[which] + number])
 
     @cached_property
     def _bands(self) -> NDArray[np.int64]:
         """int64[3, bands]: the same; a band of one bin is a single already."""
-        return _table(
-            [
-                (at, first + outer, last - outer)
-                for at, first, last in self._spans
-                for outer in range(1, (last - first + 1) // 2)
-            ]
-        )
+        at, firsts, lasts = self._spans
+        which, number = _runs(np.maximum((lasts - firsts + 1) // 2 - 1, 0))
+        return np.array([at[which], firsts[which] + number + 1, lasts[which] - number - 1])
 
     @cached_property
     def feature(self) -> NDArray[np.int64]:
@@ -91,5 +90,11 @@ class Coarsenings:
         return np.concatenate((per_bin, before[..., runs[2] + 1] - before[..., runs[1]]), axis=-1)
 
 
-def _table(rows: list[tuple[int, int, int]]) -> NDArray[np.int64]:
-    return np.array(rows, dtype=np.int64).reshape(-1, 3).T
+def _runs(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of runs laid side by side: which run an entry is in, and its number there.
+
+    >>> _runs(np.array([2, 0, 1]))[0].tolist(), _runs(np.array([2, 0, 1]))[1].tolist()
+    ([0, 0, 2], [0, 1, 0])
+    """
+    which = np.repeat(np.arange(len(lengths)), lengths)
+    return which, np.arange(len(which)) - np.repeat(np.cumsum(lengths) - lengths, lengths)

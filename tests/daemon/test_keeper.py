@@ -8,6 +8,7 @@ import pytest
 from driftmon.daemon.database import StorageError
 from driftmon.daemon.keeper import Storing
 from driftmon.daemon.keeping import Outcome
+from driftmon.daemon.news import Progress
 from driftmon.daemon.store import Store
 from driftmon.daemon.streams import Saved
 from driftmon.sources.base import Block, Settled
@@ -97,3 +98,75 @@ def test_a_stop_while_the_disk_is_full_exits_74(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as refused:
         world.keeper.finish(world.streams, 0)
     assert refused.value.exit_code == 74
+
+
+def unroom(world: World) -> None:
+    """Answers wait."""
+    fill(world.store)
+    assert world.settled([one for number in range(300) for one in world.count(1, key=f"{number}-{'k' * 200}")]) == []
+
+
+def room(world: World) -> None:
+    world.store._database.connection.execute("PRAGMA max_page_count=100000")
+
+
+def test_a_reload_to_memory_releases_what_waits_for_a_full_disk_and_commits_go_on(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    unroom(world)
+    world.keeper.ack = "memory"
+    assert [one.durable for one in world.settled([])] == [False] * 300
+    assert world.settled([]) == [], "each is told once"
+    world.tick(1.0)
+    assert (world.on_disk(), world.told) == (0, [True])
+    room(world)
+    world.tick(2.0)
+    assert (world.on_disk(), len(world.store.seen()), world.told) == (300, 300, [True, False])
+
+
+def test_a_reload_to_memory_releases_what_waits_for_the_next_second(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    assert world.settled(world.count(position={"offset": 1}, ack=lambda outcome: None)) == []
+    world.tick(1.0)
+    world.keeper.ack = "memory"
+    assert world.keeper.rest_s(1.0) == 0.0
+    assert [one.durable for one in world.settled([])] == [True]
+    assert world.keeper.rest_s(1.0) > 0.0, "nobody waits"
+
+
+def test_a_reload_that_removes_a_stream_answers_what_waits_and_may_be_sent_again(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    unroom(world)
+    del world.streams["s"]
+    assert world.settled([]) == [Settled(1)] * 300, "a commit of nothing needs no room"
+    room(world)
+    world.keeper.ticked(world.streams, [], 1, 1.0)
+    assert (world.store.seen(), world.on_disk()) == ({}, 0)
+
+
+def test_a_source_of_a_removed_stream_is_not_told_that_its_counts_are_on_the_disk(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.settled(world.count(position={"offset": 1}, ack=lambda outcome: None))
+    del world.streams["s"]
+    world.keeper.ticked(world.streams, [], 1, 1.0)
+    assert [one.durable for one in world.settled([])] == [False]
+
+
+def test_the_journal_of_a_removed_stream_is_no_reason_to_write_all_panes_each_second(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.tick(1.0)
+    world.settled(world.count())
+    assert world.store.journal_bytes > 0
+    del world.streams["s"]
+    world.keeper.ticked(world.streams, [world.one.tick(0)], 1, 9.0)
+    assert world.store.journal_bytes == 0
+    assert world.on_disk() == 10, "what it had is found by a later start that has it again"
+
+
+def test_what_sinks_did_at_the_end_needs_no_room(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.keeper.finish(world.streams, 0)
+    fill(world.store)
+    debts = {("webhook", f"{number}-{'k' * 200}"): {"owed": [], "refused": True} for number in range(300)}
+    world.keeper.progress.append(Progress(1, debts))
+    world.keeper.notified(0)
+    assert (world.told, world.store.owing().owed) == ([True], {})

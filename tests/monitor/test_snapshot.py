@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftmon import Batch, Monitor, Snapshot, Window, reference_of
-from driftmon.monitor.snapshot import SnapshotError
+from driftmon.monitor.snapshot import SnapshotError, shape_from_bytes
 from driftmon.stats.binnings import categorical, numeric
 from driftmon.stats.columns import column_of
 from driftmon.stats.schema import Feature, Schema
@@ -169,3 +169,18 @@ def test_a_merged_reference_keeps_the_larger_dispersion_in_either_order() -> Non
     assert one.to_bytes() == other.to_bytes()
     assert one.measured_dispersion().ratio[0] == pytest.approx(stormy.measured_dispersion().ratio[0])
     assert not calm.merge(replace(calm, dispersion={})).dispersion
+
+
+def test_a_shape_is_the_same_whether_its_bins_are_known_or_read() -> None:
+    empty = Monitor(REFERENCE, WINDOWS).snapshot()
+    data = empty.to_bytes()
+    for known in ((), (REFERENCE.schema,), (reference_of({"y": [1.0]}).schema, REFERENCE.schema)):
+        found = shape_from_bytes(data, known)
+        assert found.to_bytes() == data
+        assert (found.schema is REFERENCE.schema) == (REFERENCE.schema in known)
+    for spoiled in (data.replace(b"slow", b"slew"), data[: len(data) // 2], data[:9]):
+        with pytest.raises(SnapshotError, match=r"checksum|not a snapshot"):
+            shape_from_bytes(spoiled, (REFERENCE.schema,))
+    by_hand = json.dumps({key: value for key, value in json.loads(data).items() if key != "windows"}).encode()
+    with pytest.raises(SnapshotError, match="checksum"):
+        shape_from_bytes(by_hand, (REFERENCE.schema,))
