@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from driftmon.daemon.pump import Pump
-from tests.daemon.kit import IN_CLEAR, ndjson, ready_config, records, running, stream, write_config
+from tests.daemon.kit import IN_CLEAR, end_with_parent, ndjson, ready_config, records, running, stream, write_config
 
 T = TypeVar("T")
 DEADLINE_S = 20.0
@@ -34,7 +34,7 @@ class Daemon:
         command = [sys.executable, "-m", "driftmon", "run", "--config.file", str(config), *local, *flags]
         self.log = config.parent / f"log-{time.monotonic_ns()}"
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=end_with_parent)  # noqa: PLW1509
         self.web = self.wait(lambda: self._address("web"))
         self.api = self.wait(lambda: self._address("api"))
         self.wait(lambda: self.get(self.web, "/-/ready")[0] == 200)
