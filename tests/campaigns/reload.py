@@ -28,7 +28,7 @@ from driftmon.monitor.batch import Batch
 from driftmon.monitor.references import count_into
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.stats.columns import column_of
-from tests.daemon.kit import ndjson, ready_config, records, stream
+from tests.daemon.kit import IN_CLEAR, ndjson, ready_config, records, stream
 from tests.daemon.test_app import Daemon
 
 SHIFT = 2.0  # so that the alert fires all the time
@@ -66,7 +66,7 @@ class Poster:
 
     def __init__(self, name: str) -> None:
         self.api, self.keyed = "", False
-        self._name, self._client = name, httpx.Client(trust_env=False, timeout=20)
+        self._name, self._client = name, httpx.Client(trust_env=False, timeout=20, verify=IN_CLEAR)
 
     def send(self, number: int, part: int) -> bool:
         headers = {"Idempotency-Key": f"{self._name}-{number}"} if self.keyed else {}
@@ -107,19 +107,19 @@ class Reloads:
         self.kib: list[float] = []
         self.files: list[int] = []
         self._log = daemon.log.open()
-        self._done = 0
+        self._done, self._client = 0, httpx.Client(trust_env=False, timeout=20, verify=IN_CLEAR)
 
     def reload(self, text: str, sound: bool, by_signal: bool) -> None:
         self.config.write_text(text)
         if by_signal:
             self.daemon.process.send_signal(signal.SIGHUP)
         else:
-            status = httpx.post(f"http://{self.daemon.api}/-/reload", trust_env=False, timeout=20).status_code
+            status = self._client.post(f"http://{self.daemon.api}/-/reload").status_code
             assert (status == 200) is sound, f"POST /-/reload answered {status} to a configuration that is {sound=}"
         self._done += 1
         self.daemon.wait(lambda: self._answers() >= self._done)
         line = f"\ndriftmon_config_last_reload_successful {float(sound)}\n"
-        self.daemon.wait(lambda: line in self.daemon.get(self.daemon.web, "/metrics")[1])
+        self.daemon.wait(lambda: line in self._client.get(f"http://{self.daemon.web}/metrics").text)
         proc = Path(f"/proc/{self.daemon.process.pid}")
         self.kib.append(int((proc / "statm").read_text().split()[1]) * 4.0)
         self.files.append(len(list((proc / "fd").iterdir())))
@@ -204,7 +204,8 @@ def campaign(reloads: int, seed: int, folder: Path) -> list[tuple[str, object]]:
         for load in loads:
             load.over.set()
         for load in loads:
-            load.join()
+            load.join(DRAIN_S)
+            assert not load.is_alive(), "a sender gets no answer"
     counted = compare(again, loads)
     assert since_of(again) == [since], "the alert did not outlive the restart"
     assert again.stop() == 0
@@ -223,7 +224,7 @@ def campaign(reloads: int, seed: int, folder: Path) -> list[tuple[str, object]]:
 
 
 def started(config: Path, *flags: str) -> Daemon:
-    """Ended with this process, whatever becomes of it."""
+    """Ended with this process, whatever becomes of it: the kernel sees to it where this process is killed."""
     daemon = Daemon(config, *flags)
     atexit.register(daemon.process.kill)
     return daemon

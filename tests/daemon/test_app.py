@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from driftmon.daemon.pump import Pump
-from tests.daemon.kit import ndjson, ready_config, records, running, stream, write_config
+from tests.daemon.kit import IN_CLEAR, end_with_parent, ndjson, ready_config, records, running, stream, write_config
 
 T = TypeVar("T")
 DEADLINE_S = 20.0
@@ -34,7 +34,7 @@ class Daemon:
         command = [sys.executable, "-m", "driftmon", "run", "--config.file", str(config), *local, *flags]
         self.log = config.parent / f"log-{time.monotonic_ns()}"
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=end_with_parent)  # noqa: PLW1509
         self.web = self.wait(lambda: self._address("web"))
         self.api = self.wait(lambda: self._address("api"))
         self.wait(lambda: self.get(self.web, "/-/ready")[0] == 200)
@@ -53,11 +53,12 @@ class Daemon:
         raise AssertionError(f"waited in vain; the log:\n{self.log.read_text()}")
 
     def get(self, address: str, path: str) -> tuple[int, str]:
-        reply = httpx.get(f"http://{address}{path}", trust_env=False)
+        reply = httpx.get(f"http://{address}{path}", trust_env=False, verify=IN_CLEAR)
         return reply.status_code, reply.text
 
     def post(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        reply = httpx.post(f"http://{self.api}/api/v1/ingest/s", content=ndjson(rows), trust_env=False)
+        url = f"http://{self.api}/api/v1/ingest/s"
+        reply = httpx.post(url, content=ndjson(rows), trust_env=False, verify=IN_CLEAR)
         found: dict[str, Any] = reply.json()
         return found
 

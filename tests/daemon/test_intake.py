@@ -1,6 +1,7 @@
 """Sources that read for themselves: tried again when they break, resumed where they were, left alone by a reload."""
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from driftmon.daemon import intake as module
 from driftmon.daemon.config import load
 from driftmon.daemon.intake import Intake
 from driftmon.daemon.mailbox import Mailbox
+from driftmon.daemon.outbox import Outbox
 from driftmon.daemon.settings import Config
 from driftmon.daemon.telemetry import Telemetry
 from driftmon.sources.base import Block, Positions, Progress
-from tests.daemon.kit import stream, write_config
+from tests.daemon.kit import ndjson, ready_config, records, running, stream, write_config
 
 
 class FakeSource:
@@ -100,3 +102,37 @@ def test_a_reload_stops_what_is_gone_starts_what_is_new_and_leaves_the_rest_alon
         assert len(made) == 3
 
     run(monkeypatch, [], scenario)
+
+
+def test_a_file_whose_options_change_in_a_busy_reload_is_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the swap of the streams and the end of the old source it gives a block that is counted after both."""
+    followed = tmp_path / "a.ndjson"
+    followed.write_bytes(ndjson(records(10)))
+    one = {"type": "file", "path": str(followed), "follow": True}
+    busy, closed, waiting = threading.Event(), Outbox.close, list[asyncio.Task[bool]]()
+
+    async def scenario() -> None:
+        async with running(ready_config(tmp_path, {"s": stream(sources=[one])})) as daemon:
+            await daemon.observed(at_least=10)
+            mailbox, loop = daemon.app.mailbox, asyncio.get_running_loop()
+
+            async def meanwhile(outbox: Outbox) -> None:
+                waiting.append(asyncio.create_task(mailbox.ask(lambda: busy.wait(10))))
+                with followed.open("ab") as file:
+                    file.write(ndjson(records(20)))
+                while not mailbox.bytes:
+                    await asyncio.sleep(0.01)
+                loop.call_later(0.1, busy.set)
+                await closed(outbox)
+                monkeypatch.undo()
+
+            monkeypatch.setattr(Outbox, "close", meanwhile)
+            ready_config(tmp_path, {"s": stream(sources=[one | {"format": "ndjson"}])})
+            assert await daemon.app.reload() == ""
+            with followed.open("ab") as file:
+                file.write(ndjson(records(1)))
+            assert (await daemon.observed(at_least=31))["observations_total"] == 31
+
+    asyncio.run(scenario())

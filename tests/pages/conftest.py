@@ -15,7 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.daemon.kit import Running, running
+from tests.daemon.kit import IN_CLEAR, Running, running
 from tests.pages import world
 from tests.servers.helpers import require
 
@@ -31,10 +31,11 @@ class Site:
         self.url, self._loop, self._daemon = url, loop, daemon
 
     def get(self, path: str, **headers: str) -> httpx.Response:
-        return httpx.get(self.url + path, headers=headers, trust_env=False, timeout=20)
+        return httpx.get(self.url + path, headers=headers, trust_env=False, timeout=20, verify=IN_CLEAR)
 
     def post(self, body: bytes, to: str) -> None:
-        httpx.post(f"{self.url}/api/v1/ingest/{to}", content=body, trust_env=False).raise_for_status()
+        url = f"{self.url}/api/v1/ingest/{to}"
+        httpx.post(url, content=body, trust_env=False, verify=IN_CLEAR).raise_for_status()
 
     def call(self, doing: Any) -> Any:
         """Run a coroutine where the daemon runs."""
