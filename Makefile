@@ -3,7 +3,11 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint simulate bench wheel lock manifests readme sample dashboards pictures clean
+# SHORT= runs the long form.
+SHORT ?= --short
+
+.PHONY: demo test lint simulate bench campaigns crash powercut iofaults bitflips fault-simulation reloads soak fuzz \
+	hostile timing wheel lock manifests readme sample dashboards pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/driftmon demo
@@ -19,8 +23,52 @@ lint: $(VENV)/.dev
 simulate: $(VENV)/.dev
 	$(BIN)/python -m tests.simulate $(PARTS)
 
+# Whether the time of a refused login tells that the user exists.
+timing: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.timing $(SHORT)
+
+# What reads from outside, on inputs nobody would write; a failure prints what replays it.
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.fuzz $(SHORT)
+
+# The daemon in a memory cgroup of 256 MiB under attack; needs root.
+hostile: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.hostile $(SHORT)
+
+# Reloads under load, half of them refused; long: 1,000.
+reloads: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.reload $(SHORT)
+
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/bench.py
+
+# The short form of every campaign of tests/campaigns, with a verdict of each; NAMES="crash soak" runs only these.
+campaigns: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.all $(NAMES)
+
+# kill -9 under load on every source; long: 10,000 kills.
+crash: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.crash $(SHORT)
+
+# Images of a disk whose power was cut; they and the faults below need a C compiler.
+powercut: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.powercut $(SHORT)
+
+# The n-th write or sync fails.
+iofaults: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.iofaults $(SHORT)
+
+# Every sector of the state damaged.
+bitflips: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.bitflips $(SHORT)
+
+# Virtual time and seeds; long: 2,400 simulated hours.
+fault-simulation: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.simulation $(SHORT)
+
+# Mixed load; long: ten minutes.
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.campaigns.soak $(SHORT)
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
@@ -31,7 +79,7 @@ BUILD_REQUIRES = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"
 
 lock: $(VENV)/.dev
 	sed -n '/^#/p' deploy/requirements.lock > deploy/requirements.lock.new
-	$(PIN) pyproject.toml >> deploy/requirements.lock.new
+	$(PIN) --extra auth --extra zstd pyproject.toml >> deploy/requirements.lock.new
 	mv deploy/requirements.lock.new deploy/requirements.lock
 	sed -n '/^#/p' deploy/build.lock > deploy/build.lock.new
 	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(PIN) - >> deploy/build.lock.new

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from types import ModuleType
 
-NOT_PLUGINS = {"base", "layout"}
+NOT_PLUGINS = {"base", "layout", "rotation"}
 
 
 def names(kind: str) -> list[str]:

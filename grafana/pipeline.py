@@ -25,6 +25,7 @@ def dashboard() -> Dashboard:
             "Ingest": [records(), rejected(), late(), ages()],
             "Keeping up": [durations("ingest_duration_seconds", "Time to count a block of records"),
                            durations("tick_duration_seconds", "Time to evaluate a stream"),
+                           durations("storage_commit_duration_seconds", "Time to commit to --storage.path"),
                            mailbox(), memory()],
             "Getting out": [notifications(), features_left_out()],
             "Daemons and references": [daemons(), references()],
@@ -107,8 +108,9 @@ def mailbox() -> Panel:
 
 def memory() -> Panel:
     return series(
-        "Memory", "Of each daemon's process.",
-        [Target(SCOPE.of("resident_memory_bytes"), "{{instance}}")], "bytes", low=0,
+        "Memory", "Of each daemon's process, and what the bounds of its configuration allow for.",
+        [Target(SCOPE.of("resident_memory_bytes"), "{{instance}}"),
+         Target(f"min({SCOPE.of('memory_budget_bytes')})", "budget")], "bytes", low=0,
     )  # fmt: skip
 
 

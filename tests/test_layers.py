@@ -9,7 +9,15 @@ from pathlib import Path
 import driftmon
 
 ROOT = Path(driftmon.__file__).parent
-LAYERS = [["stats"], ["monitor"], ["formats", "render"], ["sources", "sinks", "engines", "river"], ["daemon"], ["cli"]]
+LAYERS = [
+    ["stats"],
+    ["monitor"],
+    ["formats", "render"],
+    ["outward"],
+    ["sources", "sinks", "engines", "river"],
+    ["daemon"],
+    ["cli"],
+]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 PURE = {"stats", "monitor", "formats", "render"}
 FORBIDDEN = {"time", "asyncio", "threading", "socket", "os", "logging", "random", "datetime.now"}

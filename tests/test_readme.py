@@ -20,6 +20,7 @@ from driftmon.render.catalogue import metric_table
 from tests.servers.helpers import get, require, running, until
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
+MAKEFILE = (Path(__file__).parents[1] / "Makefile").read_text()
 ALERTMANAGER = "prometheus-alertmanager"
 PORTS = (10517, 10518, 5001, 9093)
 PATIENCE_S = 90.0
@@ -148,6 +149,11 @@ def test_the_metric_table_is_the_catalogues() -> None:
 @pytest.mark.parametrize("target", re.findall(r"\]\(([^)#:]+)\)", README))
 def test_links_lead_somewhere(target: str) -> None:
     assert (Path(__file__).parents[1] / target).exists()
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([a-z-]+)", README))))
+def test_every_target_the_readme_names_exists(target: str) -> None:
+    assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE)
 
 
 @pytest.mark.parametrize("verb", sorted(set(re.findall(r"`driftmon ([a-z-]+)", README))))

@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 import sys
-import urllib.error
-import urllib.request
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import click
 
+from driftmon.cli.support.asking import Asked, Unanswered, login_options, who_of
+
 TIMEOUT_S: Final = 3.0
+PROBE: Final = "/-/healthy"
+HELP: Final = "The probe to ask; of unix:/path the same, unix:/path:/-/ready another."
 
 
 @click.command("healthcheck")
-@click.option("--url", default="http://127.0.0.1:10517/-/healthy", show_default=True, help="The probe to ask.")
-def command(url: str) -> None:
-    """Ask a running daemon whether it is healthy."""
-    if not url.startswith(("http://", "https://")):
-        raise click.UsageError(f"--url {url!r} is no http or https URL; write it as http://host:port/-/healthy")
-    # No proxy of the environment: the daemon is beside us.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+@click.option("--url", default=f"http://127.0.0.1:10517{PROBE}", show_default=True, help=HELP)
+@login_options
+def command(url: str, **login: Any) -> None:
+    """Ask a running daemon whether it is healthy. The probes ask nobody who they are; other paths may."""
+    who, (base, path) = who_of(login), _split(url)
     try:
-        with opener.open(url, timeout=TIMEOUT_S) as reply:
-            click.echo(reply.read().decode(errors="replace").strip())
-    except urllib.error.HTTPError as fault:
-        with fault:  # it holds the connection
-            click.echo(f"{url}: {fault.code} {fault.reason}", err=True)
+        daemon = Asked(base, who)
+    except Unanswered as fault:
+        raise click.UsageError(f"--url: {fault}") from None
+    try:
+        click.echo(daemon.ask(path, TIMEOUT_S).decode(errors="replace").strip())
+    except Unanswered as fault:
+        click.echo(str(fault), err=True)
         sys.exit(1)
-    except OSError as fault:
-        click.echo(f"{url}: {fault}", err=True)
-        if isinstance(fault, urllib.error.HTTPError):
-            fault.close()  # an answer, with a connection of its own
-        sys.exit(1)
+
+
+def _split(url: str) -> tuple[str, str]:
+    """The daemon and the path.
+
+    >>> _split("https://h:1/-/ready"), _split("unix:/run/d.sock"), _split("unix:/run/d.sock:/-/ready")
+    (('https://h:1', '/-/ready'), ('unix:/run/d.sock', '/-/healthy'), ('unix:/run/d.sock', '/-/ready'))
+    """
+    if url.startswith("unix:"):
+        socket, _, path = url.removeprefix("unix:").partition(":/")
+        return f"unix:{socket}", f"/{path}" if path else PROBE
+    parts = urlsplit(url)
+    if not parts.scheme or not parts.netloc:
+        return url, PROBE
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc}", (parts.path or PROBE) + query

@@ -12,18 +12,25 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
+from starlette.types import ASGIApp
+
+from driftmon.daemon.access.folder import check_folder
 from driftmon.daemon.access.guard import api_guard, web_guard
+from driftmon.daemon.access.handshakes import Handshakes
 from driftmon.daemon.access.neighbours import Neighbours
+from driftmon.daemon.access.refusals import Door
 from driftmon.daemon.config import ConfigError, load
+from driftmon.daemon.connections import Connections
 from driftmon.daemon.ingest import Ingest
 from driftmon.daemon.intake import Intake, Positions
 from driftmon.daemon.keeper import Storing
 from driftmon.daemon.keeping import Forgetful, Keeper
 from driftmon.daemon.mailbox import Closed, Mailbox
+from driftmon.daemon.news import Progress
 from driftmon.daemon.notify import Notifier
 from driftmon.daemon.on_disk import load_references
 from driftmon.daemon.outbox import Outbox, build_sinks
@@ -59,16 +66,20 @@ class App:
         self._process, self._environ = process, environ
         self._manager = Notifier(environ)
         config, streams = self._load()
-        self._store = None if process.storage is None else Store(process.storage)
+        if process.storage is not None:
+            check_folder(process.storage)
+        self._telemetry, self.mailbox = Telemetry(), Mailbox(config.limits.mailbox_bytes)
+        self._store = None if process.storage is None else Store(process.storage, self._telemetry.commit.observe)
         self._restore(streams)
         self.present = Present(config, self._store is None, loaded_ms=now_ms(), started_ms=now_ms())
-        self._telemetry, self.mailbox = Telemetry(), Mailbox(config.limits.mailbox_bytes)
-        self._keeper: Keeper = Forgetful() if self._store is None else Storing(self._store, self._note_full)
+        self._progress: Callable[[Progress], None] | None = None
+        self._keeper: Keeper = Forgetful() if self._store is None else self._storing(self._store)
         self._keeper.ack = config.storage.ack
         self._pump = Pump(self.mailbox, self._telemetry, self._deliver, self._publish, self._keeper)
         self._pump.swap(streams)
         self._intake = Intake(self.mailbox, self._telemetry)
         self._outbox = self._outbox_for(config)
+        self._recall(config)
         self._sockets = bind_all(process)
         self._reloading, self._stopping = asyncio.Lock(), asyncio.Event()
         self._failure: BaseException | None = None
@@ -113,13 +124,13 @@ class App:
     async def _reload(self) -> str:
         try:
             config, streams = await asyncio.to_thread(self._load)
-            positions = await self.mailbox.ask(lambda: self._swap(streams))
+            await self.mailbox.ask(lambda: self._swap(streams))
         except (ConfigError, Closed) as fault:
             return self._refuse(str(fault) or "the daemon is shutting down")
         except Exception as fault:
             log.exception("reload: unexpected")
             return self._refuse(f"unexpected {type(fault).__name__}: {fault}")
-        await self._adopt(config, positions)
+        await self._adopt(config)
         log.info("configuration %s loaded again", self._process.config_file)
         return ""
 
@@ -132,8 +143,22 @@ class App:
             log.warning("nothing is kept over a restart; start with --storage.path DIR to keep counts and alerts")
             return
         for name, stream in streams.items():
-            if (saved := self._store.load(name)) is not None:
+            if (saved := self._store.load(name, stream.settings)) is not None:
                 stream.restore(saved)
+
+    def _storing(self, store: Store) -> Keeper:
+        keeper = Storing(store, self._note_full, lambda names: self._telemetry.totals(names) | self._outbox.totals())
+        self._progress = keeper.progress.append
+        return keeper
+
+    def _recall(self, config: Config) -> None:
+        """What an earlier process counted of itself, and what it owed."""
+        if self._store is None:
+            return
+        counters = self._store.counters()
+        self._telemetry.restore({key: times for key, times in counters.items() if key[0] in config.streams})
+        self._outbox.restore_totals(counters)
+        self._outbox.restore(self._store.owing(), config.streams)
 
     def _recalled(self) -> Repeats:
         """The answers to batches that an earlier process counted."""
@@ -145,16 +170,19 @@ class App:
     def _note_full(self, full: bool) -> None:
         """From the pump's thread."""
         self._loop.call_soon_threadsafe(setattr, self.present, "disk_full", full)
+        self._loop.call_soon_threadsafe(self._intake.pause, full)
 
-    def _swap(self, streams: Mapping[str, Stream]) -> Positions:
+    def _swap(self, streams: Mapping[str, Stream]) -> None:
         """In the pump's thread, between two blocks."""
         for name, stream in streams.items():
             if (old := self._pump.streams.get(name)) is not None:
                 stream.succeed(old)
         self._pump.swap(streams)
-        return {name: dict(stream.positions) for name, stream in streams.items()}
 
-    async def _adopt(self, config: Config, positions: Positions) -> None:
+    def _positions(self) -> Positions:
+        return {name: dict(stream.positions) for name, stream in self._pump.streams.items()}
+
+    async def _adopt(self, config: Config) -> None:
         """The rest of a reload; nothing here can refuse."""
         present = self.present
         present.config, present.loaded_ms, present.load_succeeded = config, now_ms(), True
@@ -166,7 +194,10 @@ class App:
         self._outbox.succeed(old, config.streams)
         self._notifying = asyncio.create_task(self._outbox.run())
         await old.close()
-        await self._intake.follow(config, positions)
+        # Where a source goes on is asked when the one before it has ended and its last block is counted, not earlier.
+        await self._intake.leave(config)
+        with contextlib.suppress(Closed):
+            await self._intake.follow(config, await self.mailbox.ask(self._positions))
 
     def _refuse(self, fault: str) -> str:
         self.present.load_succeeded = False
@@ -183,6 +214,8 @@ class App:
         await asyncio.to_thread(pump.join)
         await _cancelled(self._notifying)
         await self._outbox.drain(NOTIFY_GRACE_S)
+        if self._failure is None:
+            self._keeper.notified(now_ms())
         await web.stop()
         forget_paths(self._process)
         if self._failure is not None:
@@ -211,7 +244,8 @@ class App:
         self._outbox.take(reports)
 
     def _outbox_for(self, config: Config) -> Outbox:
-        return Outbox(build_sinks(config.sinks), config.external_labels, self._process.external_url)
+        sinks, url = build_sinks(config.sinks), self._process.external_url
+        return Outbox(sinks, config.external_labels, url, progress=self._progress)
 
     async def _snapshot_of(self, stream: str) -> Snapshot | None:
         def saved() -> Saved | None:
@@ -222,8 +256,11 @@ class App:
         return None if found is None else found.snapshot
 
     def _notifications(self) -> Iterator[Family]:
-        """Of the outbox of this moment; a reload makes another."""
-        return self._outbox.families()
+        """Of the outbox of this moment, a reload makes another; who did not get in; and how the state is."""
+        yield from self._outbox.families()
+        yield from self._process.families()
+        if self._store is not None:
+            yield from self._store.health.families()
 
     def _receivers(self) -> list[Receiver]:
         return self._outbox.receivers()
@@ -231,19 +268,28 @@ class App:
     def _listeners(self, repeats: Repeats) -> tuple[Listener, Listener]:
         pages = Pages(self.present, self.mailbox, self._telemetry, self._notifications)
         kept = "" if self._process.storage is None else str(self._process.storage)
-        site = Site(self.present, self.mailbox, self._telemetry, self._receivers, kept)
+        places = Connections(lambda: self.present.config.limits)
+        site = Site(self.present, self.mailbox, self._telemetry, self._receivers, places, kept)
         promotions = Promotions(self.present, self._snapshot_of, self.reload)
         over_http = self.reload if self._process.reload_over_http else None
         actions = Actions(self.present, self._snapshot_of, over_http, promotions)
         process, ingest = self._process, Ingest(self.present, self.mailbox, repeats)
         neighbours = Neighbours((address.host for address in process.api), process.external_url)
-        apps = {
-            "web": web_guard(web_app(pages), process.keeper),
-            "api": api_guard(api_app(pages, actions, ingest, site), process.keeper, neighbours),
+        refusals = process.refusals
+        apps: dict[Door, ASGIApp] = {
+            "web": web_guard(web_app(pages), process.keeper, refusals),
+            "api": api_guard(api_app(pages, actions, ingest, site), process.keeper, neighbours, refusals),
         }
-        connections, context = self.present.config.limits.connections, process.context
+        context = process.context
         started = {
-            kind: Listener(app, [opened for _, opened in self._sockets[kind]], connections, REQUEST_GRACE_S, context)
+            kind: Listener(
+                app,
+                [opened for _, opened in self._sockets[kind]],
+                places,
+                REQUEST_GRACE_S,
+                context,
+                Handshakes(kind, refusals),
+            )
             for kind, app in apps.items()
         }
         for listener in started.values():

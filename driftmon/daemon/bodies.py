@@ -1,6 +1,6 @@
 """Bodies: request bodies, read within bounds of bytes and time.
 
-Law: a request holds at most what its limits say, all requests together at most INFLIGHT_BYTES, and what is
+Law: a request holds at most what its limits say, all requests together at most `inflight_bytes`, and what is
 refused is refused before it is read where its length is known.
 """
 
@@ -16,9 +16,6 @@ from driftmon.daemon.problem import Problem, busy
 from driftmon.daemon.settings import Limits
 from driftmon.formats.compression import DecompressionError, TooLarge, UnsupportedError, decompress
 
-INFLIGHT_BYTES: Final = 32 * 1024 * 1024  # of all bodies being read, as sent and decompressed
-WHOLE_S: Final = 60.0
-IDLE_S: Final = 10.0
 LINGER_S: Final = 2.0
 IN_THREAD_BYTES: Final = 64 * 1024  # decompressing more would hold the event loop up for over a millisecond
 
@@ -36,7 +33,9 @@ class Bodies:
             raise Problem(
                 415, f"Content-Encoding {encoding!r} is not understood; send identity, gzip or zstd, one of them"
             )
-        _check_length(request, limits)
+        length = _checked_length(request, limits)
+        if self._inflight + length > limits.inflight_bytes and self._inflight:
+            raise _crowded()
         taken: list[int] = []
         try:
             data = await self._receive(request, limits, taken)
@@ -48,40 +47,44 @@ class Bodies:
 
     async def _receive(self, request: Request, limits: Limits, taken: list[int]) -> bytes:
         chunks: list[bytes] = []
-        stream = request.stream()
+        stream, clock = request.stream(), asyncio.get_running_loop().time
+        began_s, size = clock(), 0
         try:
-            async with asyncio.timeout(WHOLE_S):
-                while chunk := await asyncio.wait_for(anext(stream, b""), IDLE_S):
-                    self._take(len(chunk), taken)
+            async with asyncio.timeout(limits.request_timeout_ms / 1000):
+                while chunk := await asyncio.wait_for(anext(stream, b""), limits.idle_timeout_ms / 1000):
+                    self._take(len(chunk), taken, limits)
                     chunks.append(chunk)
-                    if sum(taken) > limits.body_bytes:
+                    size += len(chunk)
+                    if size > limits.body_bytes:
                         raise _too_large("the body", limits.body_bytes, "body_bytes")
+                    if size < limits.rate_bytes * (clock() - began_s - limits.header_timeout_ms / 1000):
+                        raise Problem(408, f"the body comes at under {limits.rate_bytes} bytes/s (limits.rate_bytes)")
         except TimeoutError:
             raise Problem(
-                408, f"the body did not come within {IDLE_S:g} s of silence or {WHOLE_S:g} s in all"
+                408,
+                f"the body did not come within {limits.idle_timeout_ms / 1000:g} s of silence (limits.idle_timeout) "
+                f"or {limits.request_timeout_ms / 1000:g} s in all (limits.request_timeout)",
             ) from None
         return b"".join(chunks)
 
     async def _decompressed(self, data: bytes, encoding: str, limits: Limits, taken: list[int]) -> bytes:
+        asked = data, encoding, limits.decompressed_bytes, limits.decompression_ratio
         try:
-            if len(data) < IN_THREAD_BYTES:
-                plain = decompress(data, encoding, limits.decompressed_bytes)
-            else:
-                plain = await asyncio.to_thread(decompress, data, encoding, limits.decompressed_bytes)
+            plain = decompress(*asked) if len(data) < IN_THREAD_BYTES else await asyncio.to_thread(decompress, *asked)
         except TooLarge as fault:
-            raise Problem(413, f"{fault} (limits.decompressed_bytes)") from None
+            raise Problem(413, f"{fault} (limits.decompressed_bytes, limits.decompression_ratio)") from None
         except UnsupportedError as fault:
             raise Problem(415, str(fault)) from None
         except DecompressionError as fault:
             raise Problem(400, str(fault)) from None
-        self._take(len(plain), taken)
+        self._take(len(plain), taken, limits)
         return plain
 
-    def _take(self, size: int, taken: list[int]) -> None:
+    def _take(self, size: int, taken: list[int], limits: Limits) -> None:
         taken.append(size)
         self._inflight += size
-        if self._inflight > INFLIGHT_BYTES:
-            raise busy(429, "too many bytes are being received at once; try again", 1)
+        if self._inflight > limits.inflight_bytes:
+            raise _crowded()
 
 
 async def discard(request: Request) -> None:
@@ -98,10 +101,17 @@ async def discard(request: Request) -> None:
                 pass
 
 
-def _check_length(request: Request, limits: Limits) -> None:
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limits.body_bytes:
+def _checked_length(request: Request, limits: Limits) -> int:
+    """What the client says it will send; 0 where it does not say."""
+    said = request.headers.get("content-length", "")
+    length = int(said) if said.isdigit() else 0
+    if length > limits.body_bytes:
         raise _too_large("the body", limits.body_bytes, "body_bytes")
+    return length
+
+
+def _crowded() -> Problem:
+    return busy(429, "too many bytes are being received at once (limits.inflight_bytes); try again", 1)
 
 
 def _too_large(what: str, limit: int, key: str) -> Problem:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from driftmon.monitor.clocks import Clocks
 from driftmon.monitor.ledger import EVIDENCE
 from driftmon.monitor.panes import Window, finest_pane_ms
 from driftmon.monitor.snapshot import Snapshot
@@ -33,6 +34,7 @@ def carried(old: Snapshot, empty: Snapshot) -> Snapshot:
         rings={window: moved(old.rings.get(window, {})) for window in windows},
         open_panes=_repaned(moved(old.open_panes), tuple(old.rings), windows),
         invalid={key: times for key, times in old.invalid.items() if key[0] in kept},
+        excess=None if old.excess is None else carried(old.excess, empty),
     )
 
 
@@ -55,6 +57,11 @@ def spent_panes(
         ]
         for rule, panes in fresh.items()
     }
+
+
+def carried_clocks(old: Clocks, schema: Schema, new: Schema) -> Clocks:
+    """When a feature was last there, and its seconds, are those of its name, whatever became of its bins."""
+    return old.of(schema.names, new.names, _moved(old.counted, _same_bins(schema, new), new.width))
 
 
 def _moved(counts: Counts, pairs: Sequence[tuple[slice, slice]], width: int) -> Counts:

@@ -95,4 +95,5 @@ def _stream(name: str, shape: StreamShape) -> StreamSettings:
         pseudocount=shape.pseudocount,
         tick_ms=shape.tick_ms,
         stale_after_ms=shape.stale_after_ms,
+        overload=shape.overload,
     )

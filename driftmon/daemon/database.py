@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
+
+from driftmon.daemon.descriptor import Descriptor
+from driftmon.daemon.state_health import StateHealth
 
 WAL_BYTES: Final = 4 * 1024 * 1024  # a longer log is moved into the file
 
@@ -34,9 +37,12 @@ class Damaged(Exception):  # noqa: N818
 class Database:
     """Ours alone until `close`. One thread at a time: it is opened before the pump's thread starts, closed after."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, pin: Descriptor, claim: Descriptor) -> None:
         self.path = path
         self.connection = connection
+        self.pin = pin  # state.db itself, for copies of it
+        self._claim = claim
+        self.health = StateHealth()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -71,7 +77,14 @@ class Database:
             raise StorageError(74, f"{self.path}: its log could not be moved into it; somebody else reads the file")
 
     def close(self) -> None:
+        """An orderly end: the next start is told so, and another process may have the folder."""
+        with suppress(DiskFull):  # what is in the log is found by the next start too
+            with self.transaction() as connection:
+                connection.execute("UPDATE meta SET value = 1 WHERE key = 'clean_shutdown'")
+            self.shorten_log(above_bytes=0)
         self.connection.close()
+        self.pin.close()
+        self._claim.close()
 
     def _meaning(self, fault: sqlite3.Error) -> Exception:
         if code_of(fault) == sqlite3.SQLITE_FULL:
@@ -79,6 +92,6 @@ class Database:
         return StorageError(74, f"{self.path}: {fault}; check the disk, a restart goes on where the last commit was")
 
 
-def code_of(fault: sqlite3.Error) -> int:
-    """The primary code of an extended one."""
-    return getattr(fault, "sqlite_errorcode", 0) & 0xFF
+def code_of(fault: Exception) -> int:
+    """The primary code of an extended one; 0 of what is no error of SQLite."""
+    return int(getattr(fault, "sqlite_errorcode", 0)) & 0xFF

@@ -6,7 +6,7 @@ Law: a block can be read by itself, so what one block held never changes how the
 from __future__ import annotations
 
 from driftmon.formats import ndjson
-from driftmon.formats.layout import Layout
+from driftmon.formats.layout import Bounds, Layout
 from driftmon.monitor.batch import Batch
 from driftmon.sources.base import Block
 
@@ -14,15 +14,15 @@ from driftmon.sources.base import Block
 class Decoders:
     """Blocks -> batches, errors numbered by the lines of the block's input."""
 
-    def __init__(self, layout: Layout, line_bytes: int) -> None:
+    def __init__(self, layout: Layout, bounds: Bounds | None = None) -> None:
         self._layout = layout
-        self._line_bytes = line_bytes
-        self._ndjson = ndjson.Decoder(layout, line_bytes)
+        self._bounds = bounds or Bounds()
+        self._ndjson = ndjson.Decoder(layout, self._bounds)
 
     def decode(self, block: Block) -> Batch:
         if block.format == "csv":
             from driftmon.formats import csv  # noqa: PLC0415  most daemons never see any
 
             # A new decoder for each block: it opens with the header of its own input.
-            return csv.Decoder(self._layout, line_bytes=self._line_bytes).decode(block.data, block.first_line)
+            return csv.Decoder(self._layout, self._bounds).decode(block.data, block.first_line)
         return self._ndjson.decode(block.data, block.first_line)

@@ -1,6 +1,7 @@
 """Ingest: POST /api/v1/ingest/{stream}: a body becomes blocks, and the reply says what became of each record.
 
-Law: accepted + rejected + late == records of the body; a request that is refused as a whole counted nothing.
+Law: accepted + rejected + late + sampled_out == records of the body; a request that is refused as a whole
+counted nothing.
 """
 
 from __future__ import annotations
@@ -75,17 +76,17 @@ class Ingest:
             raise busy(429, "the mailbox is full; try again", 1)
         limits = self._present.config.limits
         try:
-            body = await self._bodies.read(request, limits)
+            blocks, answers = _blocks(stream, await self._bodies.read(request, limits), limits, key)
         except asyncio.CancelledError:
             # The server gives up on a client slower than a drain may last. Nothing of its body was counted yet.
             raise busy(503, "the daemon stopped before the body was complete; send it again", 5) from None
-        blocks, answers = _blocks(stream, body, limits, key)
         try:
             self._mailbox.offer(blocks)
         except Busy as fault:
             raise busy(429, str(fault), fault.retry_after_s) from None
         except Closed:
             raise busy(503, "the daemon is shutting down; send it again", 5) from None
+        del blocks  # the mailbox has them; who waits for the answer holds no bytes
         outcomes = await asyncio.gather(*answers, return_exceptions=True)
         return joined([_settled(outcome, stream, self._present) for outcome in outcomes])
 
@@ -145,7 +146,7 @@ def _settled(outcome: Settled | BaseException, stream: str, present: Present) ->
 
 def _reply(outcome: Settled, repeated: bool) -> Response:
     counted = _as_dict(outcome, repeated)
-    if not outcome.accepted and not outcome.late:
+    if not (outcome.accepted or outcome.late or outcome.sampled_out):
         raise Problem(400, "no record of the body could be used; see `errors`", members=counted)
     return Response(json.dumps(counted) + "\n", 200 if outcome.durable else 202, media_type="application/json")
 
@@ -155,6 +156,7 @@ def _as_dict(outcome: Settled, repeated: bool) -> Mapping[str, Any]:
         "accepted": outcome.accepted,
         "rejected": sum(outcome.rejected.values()),
         "late": outcome.late,
+        "sampled_out": outcome.sampled_out,
         "duplicate": repeated,
         "durable": outcome.durable,
         "errors": [{"line": error.line, "reason": error.reason, "message": error.message} for error in outcome.errors],

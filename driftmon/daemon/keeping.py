@@ -24,9 +24,11 @@ class Keeper(Protocol):
     ack: Ack
 
     def settle(self, streams: Streams, outcomes: Sequence[Outcome], at_ms: int) -> Sequence[Outcome]: ...
+    def ticking(self, streams: Streams) -> None: ...
     def ticked(self, streams: Streams, reports: Iterable[Report], at_ms: int, at_s: float) -> None: ...
     def rest_s(self, at_s: float) -> float: ...
     def finish(self, streams: Streams, at_ms: int) -> None: ...
+    def notified(self, at_ms: int) -> None: ...
 
 
 class Forgetful:
@@ -35,7 +37,12 @@ class Forgetful:
     ack: Ack = "memory"
 
     def settle(self, streams: Streams, outcomes: Sequence[Outcome], at_ms: int) -> Sequence[Outcome]:
+        for stream in streams.values():
+            stream.gathering.forget()
         return outcomes
+
+    def ticking(self, streams: Streams) -> None:
+        """Nothing to take down."""
 
     def ticked(self, streams: Streams, reports: Iterable[Report], at_ms: int, at_s: float) -> None:
         """Nothing to write."""
@@ -44,4 +51,7 @@ class Forgetful:
         return math.inf
 
     def finish(self, streams: Streams, at_ms: int) -> None:
+        """Nothing to write."""
+
+    def notified(self, at_ms: int) -> None:
         """Nothing to write."""

@@ -1,7 +1,7 @@
 """Mailbox: the one way from the event loop to the pump, bounded in bytes.
 
-Law: what was accepted is taken exactly once, in order; what does not fit is refused aloud (Busy, which
-becomes 429) or waits (sources that can stop reading), and is never dropped.
+Law: what was accepted is taken exactly once, in order, small requests beside large ones; what does not fit is
+refused aloud (Busy, which becomes 429) or waits (sources that can stop reading), and is never dropped.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from driftmon.sources.base import Block
 
 BLOCK_OVERHEAD_BYTES: Final = 1024  # an empty block is not free
 TAKE_BYTES: Final = 1024 * 1024  # at most so much leaves at once, so that acks and ticks are not kept waiting
+QUICK_BYTES: Final = 64 * 1024  # a request up to this does not stand in line behind large ones
 LOW_WATER: Final = 0.5  # those who wait for room go on when half of it is free, not block by block
 
 T = TypeVar("T")
@@ -52,10 +53,13 @@ class Mailbox:
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         self._items: deque[Block | Question] = deque()
+        self._quick: deque[Block | Question] = deque()  # the two lines take turns
+        self._quick_next = True
         self._bytes = 0
         self._closed = False
         self._waiters: list[Future[None]] = []
         self._changed = threading.Condition()
+        self.taken_at = 0.0  # the share of its bytes that waited when the last items were taken
 
     @property
     def bytes(self) -> int:
@@ -69,7 +73,8 @@ class Mailbox:
     def offer(self, blocks: Sequence[Block]) -> None:
         """All of the blocks or none; raises Busy or Closed."""
         with self._changed:
-            if not self._accepts(blocks):
+            quick = sum(map(_size, blocks)) <= QUICK_BYTES
+            if not self._accepts(blocks, self._quick if quick else self._items):
                 raise Busy
 
     async def put(self, block: Block) -> None:
@@ -79,19 +84,19 @@ class Mailbox:
 
     def _accepts_or_waiter(self, block: Block) -> Future[None] | None:
         with self._changed:
-            if self._accepts((block,)):
+            if self._accepts((block,), self._items):
                 return None
             waiter: Future[None] = Future()
             self._waiters.append(waiter)
             return waiter
 
-    def _accepts(self, blocks: Sequence[Block]) -> bool:
+    def _accepts(self, blocks: Sequence[Block], line: deque[Block | Question]) -> bool:
         if self._closed:
             raise Closed
         size = sum(map(_size, blocks))
         if not self.has_room(size):
             return False
-        self._items.extend(blocks)
+        line.extend(blocks)
         self._bytes += size
         self._changed.notify()
         return True
@@ -113,20 +118,29 @@ class Mailbox:
         A request is never taken in parts: its blocks and its key are committed together or not at all.
         """
         with self._changed:
-            if not self._items and not self._closed:
+            if not self._items and not self._quick and not self._closed:
                 self._changed.wait(timeout_s)
-            if not self._items:
+            if not (line := self._line()):
+                self.taken_at = 0.0
                 return None if self._closed else []
             taken: list[Block | Question] = []
             size = 0
-            while self._items and (size < TAKE_BYTES or _goes_on(taken[-1])):
-                item = self._items.popleft()
+            while line and (size < TAKE_BYTES or _goes_on(taken[-1])):
+                item = line.popleft()
                 size += _size(item)
                 taken.append(item)
+            while self._items and isinstance(self._items[0], Question):
+                taken.append(self._items.popleft())
+            self.taken_at = self._bytes / self.limit_bytes
             self._bytes -= size
             if self._bytes <= LOW_WATER * self.limit_bytes:
                 self._wake()
         return taken
+
+    def _line(self) -> deque[Block | Question]:
+        """The one whose turn it is, or in which somebody stands."""
+        quick, self._quick_next = self._quick_next, not self._quick_next
+        return self._quick or self._items if quick else self._items or self._quick
 
     def close(self) -> None:
         """Accept nothing more; what waits is still taken."""

@@ -12,6 +12,7 @@ from driftmon.daemon.faults import ConfigError, Fault
 from driftmon.daemon.fields import fields_of
 from driftmon.daemon.settings import Config, PluginSettings, StreamSettings
 from driftmon.monitor.snapshot import Snapshot, SnapshotError
+from driftmon.outward.login import Login, LoginError
 from driftmon.sinks.base import shown_url
 from driftmon.stats.edges import FeatureSpec
 from driftmon.stats.schema import Feature
@@ -68,15 +69,15 @@ def _downloaded(stream: StreamSettings) -> bytes:
     from driftmon.daemon.remote import RemoteError, fetch  # noqa: PLC0415  most configurations need no HTTP client
 
     try:
-        return fetch(stream.reference.url, stream.reference.sha256)
+        return fetch(stream.reference.url, stream.reference.sha256, stream.reference.login)
     except RemoteError as error:
         fault, _, cure = str(error).rpartition("; ")
         raise _error(stream, f"{shown_url(stream.reference.url)} cannot be used, {fault}", cure) from error
 
 
 def unreadable_secrets(config: Config) -> list[Fault]:
-    """Faults for option fields `*_file` whose file cannot be read."""
-    return [fault for plugin in _plugins(config) for fault in _unreadable(plugin)]
+    """Faults for option fields `*_file` whose file cannot be read, or is no login."""
+    return [fault for plugin in _plugins(config) for fault in (list(_unreadable(plugin)) or _unusable(plugin))]
 
 
 def shortest(path: Path) -> Path:
@@ -104,6 +105,17 @@ def _unreadable(plugin: PluginSettings) -> Iterator[Fault]:
             yield Fault(
                 f"{plugin.place}.{key}", f"{shortest(path)} cannot be read, {reason}", "make it, or correct the path"
             )
+
+
+def _unusable(plugin: PluginSettings) -> Iterator[Fault]:
+    if not isinstance(plugin.options, Login):
+        return
+    try:
+        plugin.options.headers()
+        plugin.options.context()
+    except LoginError as error:
+        fault, _, cure = str(error).rpartition("; ")
+        yield Fault(plugin.place, fault, cure)
 
 
 def _error(stream: StreamSettings, fault: str, cure: str) -> ConfigError:

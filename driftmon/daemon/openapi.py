@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from driftmon.daemon.access.scopes import needed
+
 TEXT: Final = {"text/plain": {"schema": {"type": "string"}}}
 HTML: Final = {"text/html": {"schema": {"type": "string"}}}
 STREAM: Final = {"name": "stream", "in": "path", "required": True, "schema": {"type": "string"}}
@@ -26,9 +28,10 @@ LINE: Final = {
 }
 REPLY: Final = {
     "type": "object",
-    "required": ["accepted", "rejected", "late", "duplicate", "durable", "errors"],
+    "required": ["accepted", "rejected", "late", "sampled_out", "duplicate", "durable", "errors"],
     "properties": {
         "accepted": COUNT,
+        "sampled_out": COUNT,
         "rejected": COUNT,
         "late": COUNT,
         "duplicate": {"type": "boolean"},
@@ -125,6 +128,10 @@ OPENAPI: Final[dict[str, Any]] = {
         "securitySchemes": {
             "user": {"type": "http", "scheme": "basic"},
             "token": {"type": "http", "scheme": "bearer", "description": "Of scope ingest, read or admin."},
+            "certificate": {
+                "type": "mutualTLS",
+                "description": "Where client_auth_type asks for one; beside the others.",
+            },
         }
     },
     "security": [{}, {"user": []}, {"token": []}],  # {}: without --web.config.file nobody is asked
@@ -135,6 +142,7 @@ OPENAPI: Final[dict[str, Any]] = {
         ),
         "/alerts": _get("Pending, firing and resolved alerts, for people.", HTML),
         "/status": _get("How the daemon does, for people.", HTML),
+        "/api/v1/status": _get("How the daemon does, with every limit in force.", OBJECT),
         "/config": _get("The configuration in force without secrets, for people.", HTML),
         "/assets/{name}": _get("Style, script and icon of the pages.", TEXT, ASSET, _404="No such file."),
         "/metrics": _get("Metrics for Prometheus, text 0.0.4 or OpenMetrics 1.0.", TEXT),
@@ -159,3 +167,27 @@ OPENAPI: Final[dict[str, Any]] = {
         "/api/v1/streams/{stream}/reference/promote": _promote(),
     },
 }
+
+REFUSED: Final = _answers(
+    {},
+    _401="A user or token is asked for, and what was sent is none; not where nobody is asked.",
+    _403="The token is of another scope, or the Host or Origin is none of ours.",
+    _429="Too many failed logins from this address, or too many logins at once; see Retry-After.",
+)
+
+
+def _tell_who_may() -> None:
+    """What the guard may answer before a handler is asked; a probe asks nobody."""
+    for path, methods in OPENAPI["paths"].items():
+        for method, operation in methods.items():
+            scope, answers = needed(method.upper(), path), operation["responses"]
+            if scope is None:
+                operation["security"] = []
+                continue
+            operation["x-scope"] = scope.value
+            for status, refused in REFUSED.items():
+                said = f"{answers[status]['description']} " if status in answers else ""
+                answers[status] = {**refused, "description": said + refused["description"]}
+
+
+_tell_who_may()

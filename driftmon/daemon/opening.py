@@ -5,15 +5,24 @@ Law: a start never fails twice for the same damage: the file is put aside, and w
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import secrets
 import sqlite3
-import time
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from driftmon.daemon.database import WAL_BYTES, Damaged, Database, StorageError, code_of
-from driftmon.daemon.tables import TABLES, VERSION
+from driftmon.daemon.database import WAL_BYTES, Damaged, Database, DiskFull, StorageError, code_of
+from driftmon.daemon.descriptor import Descriptor
+from driftmon.daemon.generations import generations_of, sweep
+from driftmon.daemon.log_check import damage_of
+from driftmon.daemon.migrating import migrate, missing_tables, version_of
+from driftmon.daemon.recovery import recover, resume
+from driftmon.daemon.state_folder import claimed, in_use, sync_names, warn_of_filesystem
+from driftmon.daemon.tables import VERSION
 
 log: Final = logging.getLogger("driftmon.store")
 
@@ -22,28 +31,57 @@ PRAGMAS: Final = (
     "locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=EXTRA", "wal_autocheckpoint=0", "cell_size_check=ON",
     "trusted_schema=OFF", "mmap_size=0", f"journal_size_limit={WAL_BYTES}",
 )  # fmt: skip
+BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+NOT_OURS_TO_USE: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH})
 
 
 def open_database(folder: Path) -> Database:
     """state.db in a folder, made where there is none; a damaged one is put aside. StorageError 73, 74 or 75."""
-    path = folder / "state.db"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        claim = claimed(folder)
         try:
-            return Database(path, _opened(path))
-        except Damaged as fault:
-            _put_aside(path, fault)
-            return Database(path, _opened(path))
+            database = _whole(folder / "state.db", claim)
+        except BaseException:
+            claim.close()
+            raise
     except OSError as fault:
-        raise StorageError(
-            73, f"--storage.path {folder}: {fault.strerror}; choose a folder this user may write"
-        ) from fault
+        code = 74 if fault.errno == errno.EIO else 73
+        cure = "check the disk" if code == 74 else "choose a folder on a disk with room that this user may write"
+        raise StorageError(code, f"--storage.path {folder}: {fault.strerror}; {cure}") from fault
+    warn_of_filesystem(folder)
+    return database
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    new = not path.exists()
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+def _whole(path: Path, claim: Descriptor) -> Database:
+    sweep(path)
+    recovery = resume(path)
+    log_path = path.with_name(f"{path.name}-wal")
+    cut_short = log_path.exists() and log_path.stat().st_size > 0
+    while True:  # each turn takes a generation away, and an empty start does not fail
+        try:
+            connection, pin = _opened(path)
+            break
+        except Damaged as fault:
+            recovery = recover(path, fault, recovery)
+    database = Database(path, connection, pin, claim)
+    database.health.recovery = recovery
+    if cut_short:
+        # The log begins anew: it holds no frames of two runs. What a failed sync left in the page cache alone, where no
+        # later sync of the log would write it again, is written.
+        with suppress(DiskFull):
+            database.shorten_log(above_bytes=0)
+    return database
+
+
+def _opened(path: Path) -> tuple[sqlite3.Connection, Descriptor]:
+    _look_at_kind(path)
+    pin = Descriptor(path, os.O_RDWR | os.O_CREAT)
+    for end in ("-wal", "-journal"):
+        _look_at_kind(path.with_name(path.name + end))
+    _look_at_content(path, pin)
     connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    connection.text_factory = _text
     try:
         for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").fetchall()
@@ -51,53 +89,86 @@ def _opened(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=FULL")  # EXTRA only matters while files come and go
     except BaseException as fault:
         connection.close()
+        pin.close()
         raise _refusal(fault, path) from fault
-    if new:
-        _sync_names(path.parent)
-    return connection
+    sync_names(path.parent)  # SQLite does not look whether its own sync of the folder failed
+    return connection, pin
+
+
+def _text(data: bytes) -> str:
+    """A name whose bytes were damaged is another name, not a fault of the whole table."""
+    return data.decode("utf-8", "replace")
+
+
+def _look_at_kind(path: Path) -> None:
+    if path.is_symlink():
+        raise StorageError(73, f"{path} is a symbolic link; state is not written through one, remove it")
+    if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+        raise Damaged(f"{path.name} is no file")
+
+
+def _look_at_content(path: Path, pin: Descriptor) -> None:
+    """What SQLite would take for a new database, for the end of its log, or fill up with zeros."""
+    log_path, size = path.with_name(f"{path.name}-wal"), os.fstat(pin.number).st_size
+    data = log_path.read_bytes() if log_path.exists() else b""
+    if size == 0 and (data or generations_of(path)):
+        raise Damaged("it is empty")
+    if not data and size % (int.from_bytes(os.pread(pin.number, 2, 16), "big") or 1):
+        raise Damaged("its last page is cut short")
+    if fault := damage_of(data):
+        raise Damaged(fault)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")  # takes the lock that makes us the only one
-    if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
-        for statement in filter(str.strip, TABLES.split(";")):
-            connection.execute(statement)
-        connection.execute("INSERT INTO meta VALUES ('schema_version', ?)", (VERSION,))
     connection.execute("COMMIT")
-    ((verdict,), *_) = connection.execute("PRAGMA quick_check(1)").fetchall()
+    # Not quick_check: an index that disagrees with its table would fail the first query instead, at every start.
+    ((verdict,), *_) = connection.execute("PRAGMA integrity_check(1)").fetchall()
     if verdict != "ok":
-        raise Damaged(verdict)
-    found = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
-    if found is None or found[0] > VERSION:
-        raise StorageError(73, f"{path}: written by a newer driftmon; use that one, or another --storage.path")
+        raise Damaged(verdict.splitlines()[-1])
+    version = version_of(connection)
+    if version == 0 and generations_of(path):
+        raise Damaged("it has no tables")
+    if version > VERSION:
+        raise StorageError(
+            73,
+            f"{path}: written by a newer driftmon (its version is {version}, this one knows {VERSION}); "
+            "use that one, or another --storage.path",
+        )
+    if missing := missing_tables(connection, version):
+        raise Damaged(f"it has no table {missing[0]}")
+    migrate(connection, path, version)
+    _begin(connection, path)
+
+
+def _begin(connection: sqlite3.Connection, path: Path) -> None:
+    """Note that a run is under way; without room for the note it is under way all the same."""
+    ended = connection.execute("SELECT value FROM meta WHERE key = 'clean_shutdown'").fetchone()
+    if ended == (0,):
+        (entries,) = connection.execute("SELECT count(*) FROM journal").fetchone()
+        log.warning("%s: the last run did not end cleanly; %d journal entries are read again", path, entries)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("INSERT OR IGNORE INTO meta VALUES ('instance_id', ?)", (secrets.randbits(62),))
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('clean_shutdown', 0)")
+        connection.execute("COMMIT")
+    except sqlite3.Error as fault:
+        if code_of(fault) != sqlite3.SQLITE_FULL:
+            raise
+        if connection.in_transaction:
+            connection.rollback()
 
 
 def _refusal(fault: BaseException, path: Path) -> BaseException:
-    if not isinstance(fault, sqlite3.Error):
+    if not isinstance(fault, (sqlite3.Error, UnicodeDecodeError)):  # the latter: a message quotes damaged names
         return fault
-    match code_of(fault):
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return StorageError(
-                75, f"--storage.path {path.parent}: another driftmon uses it; stop it or choose another folder"
-            )
-        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_ERROR:
-            return Damaged(str(fault))
-        case sqlite3.SQLITE_IOERR:
-            return StorageError(74, f"{path}: {fault}; check the disk and the permissions")
-    return StorageError(73, f"--storage.path {path.parent}: {fault}; choose a folder this user may write")
-
-
-def _put_aside(path: Path, fault: Damaged) -> None:
-    aside = f"{path.name}.corrupt-{time.time_ns() // 1_000_000}"
-    for end in ("-wal", ""):  # the log first: without it the file alone would be taken for a whole one
-        if (found := path.with_name(path.name + end)).exists():
-            found.replace(path.with_name(aside + end))
-    log.error("%s cannot be read (%s); it was moved to %s and every stream starts empty", path, fault, aside)
-
-
-def _sync_names(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    code = code_of(fault)
+    if code in BUSY:
+        return in_use(path.parent)
+    if code == sqlite3.SQLITE_IOERR:
+        return StorageError(74, f"{path}: {fault}; check the disk and the permissions")
+    if code == sqlite3.SQLITE_FULL:
+        return StorageError(73, f"--storage.path {path.parent}: the disk is full; make room for a new database")
+    if code in NOT_OURS_TO_USE:
+        return StorageError(73, f"--storage.path {path.parent}: {fault}; choose a folder this user may write")
+    return Damaged(str(fault))  # also READONLY: the file was opened for writing, so its head says so

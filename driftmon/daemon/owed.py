@@ -2,14 +2,17 @@
 
 Law: per alert at most the newest firing and the newest resolve are owed, so the ledger is bounded by
 the alerts there are and cannot overflow while a receiver is away. A receiver that forgets
-(`resends`) is told a firing alert each minute and a resolved one for 15 minutes more.
+(`resends`) is told a firing alert each minute and a resolved one for 15 minutes more. After an outage as long
+as that, only how things stand is told. `row` and `restore` are the same over a restart, by the wall clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from driftmon.render.alertmanager import RESEND_MS
 from driftmon.render.notice import Notice
@@ -18,6 +21,7 @@ RESOLVED_RETENTION_MS: Final = 15 * 60_000
 BATCH: Final = 64  # as Prometheus sends
 BACKOFF_FIRST_MS: Final = 1000
 BACKOFF_MOST_MS: Final = 300_000
+BACKOFF: Final = ""  # no alert's fingerprint
 
 
 @dataclass(slots=True)
@@ -43,6 +47,7 @@ class Ledger:
         self._refused: set[str] = set()
         self._failures = 0
         self._not_before_ms = 0
+        self.touched: set[str] = set()  # fingerprints whose row changed; BACKOFF: the ledger's own
 
     def __len__(self) -> int:
         return len(self._owed)
@@ -50,6 +55,7 @@ class Ledger:
     def tell(self, notice: Notice, now_ms: int) -> None:
         """A transition. A new firing replaces what is owed of its alert; a resolve waits behind an untold firing."""
         key = notice.fingerprint
+        self.touched.add(key)
         before = []
         if notice.status == "firing":
             self._refused.discard(key)
@@ -73,12 +79,16 @@ class Ledger:
                 owed[-1].notice = notice
         elif self.resends and key not in self._refused:
             self._owed[key] = [_Owed(notice, now_ms, now_ms)]
+            self.touched.add(key)
 
     def due(self, now_ms: int) -> list[Notice]:
         """The next batch; empty while backing off. A resolve nobody took within the retention is given up."""
+        for key in [key for key, owed in self._owed.items() if len(owed) > 1 and now_ms >= owed[0].drop_ms]:
+            self._drop_head(key)
         if self.resends:
             for key in [key for key, (head, *_) in self._owed.items() if _over(head, now_ms)]:
                 del self._owed[key]
+                self.touched.add(key)
         if now_ms < self._not_before_ms:
             return []
         return [head.notice for head, *_ in self._owed.values() if head.due_ms <= now_ms][:BATCH]
@@ -90,11 +100,14 @@ class Ledger:
 
     def settle(self, notices: Sequence[Notice], now_ms: int) -> None:
         """They were taken."""
+        if self._failures:
+            self.touched.add(BACKOFF)
         self._failures, self._not_before_ms = 0, 0
         for notice in notices:
             owed = self._heading(notice)
             if owed is None:
                 continue
+            self.touched.add(notice.fingerprint)
             if self.resends and len(owed) == 1:
                 owed[0].sent, owed[0].due_ms = True, now_ms + RESEND_MS
             else:
@@ -112,6 +125,7 @@ class Ledger:
         """Nothing was taken: wait `jitter` in [0, 1) of 1 s that doubles up to 5 min, and `after_s` at least."""
         wait_ms = min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** min(self._failures, 20))
         self._failures += 1
+        self.touched.add(BACKOFF)
         self._not_before_ms = now_ms + int(max(jitter * wait_ms, min(1000 * (after_s or 0.0), BACKOFF_MOST_MS)))
 
     def _heading(self, notice: Notice) -> list[_Owed] | None:
@@ -121,7 +135,43 @@ class Ledger:
         same = head is not None and (head.status, head.starts_ms) == (notice.status, notice.starts_ms)
         return owed if same else None
 
+    def row(self, key: str, shift_ms: int) -> dict[str, Any] | None:
+        """What a restart needs of one fingerprint, None: nothing. `shift_ms`: the wall clock less the one used here."""
+        if key == BACKOFF:
+            until_ms = self._not_before_ms + shift_ms
+            return {"failures": self._failures, "not_before_ms": until_ms} if self._failures else None
+        owed, refused = self._owed.get(key, []), key in self._refused
+        if not owed and not refused:
+            return None
+        debts = [[msgspec.to_builtins(o.notice), o.due_ms + shift_ms, o.drop_ms + shift_ms, o.sent] for o in owed]
+        return {"owed": debts, "refused": refused}
+
+    def restore(self, key: str, row: Mapping[str, Any], now_ms: int, shift_ms: int) -> None:
+        """A wall clock that was set back in between holds nothing longer than it could have been held."""
+        if key == BACKOFF:
+            self._failures = row["failures"]
+            self._not_before_ms = min(row["not_before_ms"] - shift_ms, now_ms + BACKOFF_MOST_MS)
+            return
+        if row["refused"]:
+            self._refused.add(key)
+        debts = [
+            _Owed(
+                msgspec.convert(notice, Notice),
+                min(due_ms - shift_ms, now_ms + RESEND_MS),
+                min(drop_ms - shift_ms, now_ms + RESOLVED_RETENTION_MS),
+                sent,
+            )
+            for notice, due_ms, drop_ms, sent in row["owed"]
+        ]
+        if debts:
+            self._owed[key] = debts
+
+    def fingerprints(self) -> set[str]:
+        """All fingerprints that have a row."""
+        return self._owed.keys() | self._refused | {BACKOFF}
+
     def _drop_head(self, key: str) -> None:
+        self.touched.add(key)
         self._owed[key] = self._owed[key][1:]
         if not self._owed[key]:
             del self._owed[key]

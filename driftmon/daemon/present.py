@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from driftmon.daemon.budget import parts
 from driftmon.daemon.settings import Config
 from driftmon.daemon.telemetry import gauge
 from driftmon.monitor.history import History
@@ -60,5 +61,6 @@ class Present:
 
     def families(self) -> Iterator[Family]:
         yield gauge("storage_ephemeral", self.ephemeral)
+        yield gauge("memory_budget_bytes", sum(parts(self.config.limits, self.reports.values()).values()))
         yield gauge("config_last_reload_successful", self.load_succeeded)
         yield gauge("config_last_reload_success_timestamp_seconds", self.loaded_ms / 1000)

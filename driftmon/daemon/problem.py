@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
+from random import randrange
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -33,8 +34,8 @@ class Problem(Exception):  # noqa: N818  an answer, not an error
 
 
 def busy(status: int, detail: str, retry_after_s: int) -> Problem:
-    """429 or 503: the same request may succeed a little later."""
-    return Problem(status, detail, headers={"Retry-After": str(retry_after_s)})
+    """429 or 503: the same request may succeed a little later; those refused together do not all come back together."""
+    return Problem(status, detail, headers={"Retry-After": str(retry_after_s + randrange(retry_after_s + 1))})
 
 
 async def answer_problem(request: Request, fault: Exception) -> Response:

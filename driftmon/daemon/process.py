@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
 from driftmon.daemon.access.keeper import Keeper
+from driftmon.daemon.access.refusals import Refusals
 from driftmon.daemon.access.tls import Following
 from driftmon.daemon.addresses import Address, AddressError, bind, bound
+from driftmon.daemon.telemetry import gauge
+from driftmon.render.openmetrics import Family
 
 Opened: TypeAlias = list[tuple[str, socket.socket]]  # (URL, listening socket)
 
@@ -30,6 +33,7 @@ class Process:
     external_url: str = ""
     reload_over_http: bool = False
     keeper: Keeper | None = None  # of the file of --web.config.file
+    refusals: Refusals = field(default_factory=Refusals, compare=False)
 
     @property
     def authenticates(self) -> bool:
@@ -37,17 +41,28 @@ class Process:
         return self.keeper is not None and self.keeper.current().authenticates
 
     @property
+    def speaks_tls(self) -> bool:
+        return self.keeper is not None and self.keeper.current().context is not None
+
+    @property
     def context(self) -> ssl.SSLContext | None:
         """TLS of both listeners, following the file; None without."""
         keeper = self.keeper
-        if keeper is None or keeper.current().context is None:
+        if keeper is None or not self.speaks_tls:
             return None
         return Following(lambda: _certified(keeper))
+
+    def families(self) -> Iterator[Family]:
+        """Who did not get in, and whether the file that says so is in force."""
+        yield from self.refusals.families()
+        if self.keeper is not None:
+            self.keeper.current()
+            yield gauge("web_config_last_reload_successful", self.keeper.is_current)
 
     @property
     def in_clear(self) -> bool:
         """Whether passwords or tokens of other machines cross the network as anybody may read them."""
-        return self.authenticates and self.context is None and not all(address.is_local for address in self.api)
+        return self.authenticates and not self.speaks_tls and not all(address.is_local for address in self.api)
 
 
 def refuse_open_api(api: tuple[Address, ...]) -> None:
@@ -63,7 +78,7 @@ def refuse_open_api(api: tuple[Address, ...]) -> None:
 def bind_all(process: Process) -> Mapping[str, Opened]:
     """All sockets of both listeners, or none and AddressError."""
     opened: dict[str, Opened] = {"web": [], "api": []}
-    scheme = "http" if process.context is None else "https"
+    scheme = "https" if process.speaks_tls else "http"
     try:
         for kind, wanted in (("web", process.web), ("api", process.api)):
             for address in wanted:

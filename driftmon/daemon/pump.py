@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 
+from driftmon.daemon.clock import Clock, passing_s
 from driftmon.daemon.keeping import Forgetful, Keeper, Outcome
 from driftmon.daemon.mailbox import Mailbox, Question
+from driftmon.daemon.overload import PUSHED, Octaves, Thinning, ratios
 from driftmon.daemon.streams import Stream
 from driftmon.daemon.telemetry import Telemetry
 from driftmon.monitor.report import Report
@@ -22,6 +24,7 @@ Deliver: TypeAlias = Callable[[Ack, Settled | Exception], None]
 Publish: TypeAlias = Callable[[Mapping[str, Report]], None]
 
 log: Final = logging.getLogger("driftmon.pump")
+STEPPED: Final = "the wall clock was set by %+.1f s; records are counted by a clock that is now %+.1f s from it"
 
 
 class UnknownStream(LookupError):  # noqa: N818
@@ -46,6 +49,7 @@ class Pump:
         self._publish = publish
         self._streams: Mapping[str, Stream] = {}
         self._due_s: dict[str, float] = {}
+        self._clock, self._octaves, self._thinning = Clock(), Octaves(), Thinning()
 
     @property
     def streams(self) -> Mapping[str, Stream]:
@@ -59,34 +63,52 @@ class Pump:
 
     def run(self) -> None:
         """Until the mailbox is closed and empty; then each stream ticks and is written a last time."""
-        while (items := self._mailbox.take(self._rest_s(time.monotonic()))) is not None:
-            self.turn(items, now_ms(), time.monotonic())
+        self._clock = Clock(max((stream.newest_ms for stream in self._streams.values()), default=0))
+        while (items := self._mailbox.take(self._rest_s(passing_s()))) is not None:
+            self.turn(items, now_ms(), passing_s())
         self._due_s = {}
-        self.turn([], now_ms(), time.monotonic())
-        self._keeper.finish(self._streams, now_ms())
+        self.turn([], now_ms(), passing_s())
+        self._keeper.finish(self._streams, self._clock.read(now_ms(), passing_s()))
 
     def turn(self, items: Iterable[Block | Question], at_ms: int, at_s: float) -> None:
         """One round: `at_ms` is the wall clock, for the records; `at_s` the monotonic one, for the ticks."""
+        wall_ms, at_ms = at_ms, self._read_clock(at_ms, at_s)
+        octave = self._octaves.step(self._mailbox.taken_at, at_s)
+        self._telemetry.sampled(ratios(self._streams, octave))
         outcomes: list[Outcome] = []
         for item in items:
             if isinstance(item, Question):
                 _answer(item)
             else:
-                outcomes.append((item, self._observe(item, at_ms)))
+                outcomes.append((item, self._observe(item, at_ms, wall_ms, octave)))
         for block, outcome in self._keeper.settle(self._streams, outcomes, at_ms):
             self._deliver(block.ack, outcome)
-        reports = {name: report for name in self._due(at_s) if (report := self._tick(name, at_ms)) is not None}
+        due = self._due(at_s)
+        self._keeper.ticking({name: self._streams[name] for name in due})
+        reports = {name: report for name in due if (report := self._tick(name, at_ms)) is not None}
         self._keeper.ticked(self._streams, reports.values(), at_ms, at_s)
         if reports:
             self._publish(reports)
 
-    def _observe(self, block: Block, at_ms: int) -> Settled | Exception:
+    def _read_clock(self, wall_ms: int, at_s: float) -> int:
+        steps, at_ms = self._clock.steps, self._clock.read(wall_ms, at_s)
+        if self._clock.steps > steps:
+            log.warning(STEPPED, self._clock.last_step_ms / 1000, self._clock.offset_ms / 1000)
+        self._telemetry.clock_steps, self._telemetry.clock_offset_s = self._clock.steps, self._clock.offset_ms / 1000
+        return at_ms
+
+    def _observe(self, block: Block, at_ms: int, wall_ms: int, octave: int) -> Settled | Exception:
         stream = self._streams.get(block.stream)
         if stream is None:
             return UnknownStream(block.stream)
         started_s = time.perf_counter()
         try:
-            outcome = stream.observe(block, at_ms)
+            # Which event times lie in the future, the later clock says: a wrong one must not refuse sound records.
+            now_ms = at_ms if stream.settings.time is None else max(at_ms, wall_ms)
+            if stream.samples and block.source in PUSHED:
+                outcome = self._thinning.observe(stream, block, octave, now_ms)
+            else:
+                outcome = stream.observe(block, now_ms)
         except Exception as fault:
             # One block that trips a bug must not stop the others: its sender is told, and so is the operator.
             log.exception("stream %s: a block from %s could not be counted", block.stream, block.origin)

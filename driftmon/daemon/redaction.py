@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import yaml
 
-from driftmon.daemon.settings import Config, PluginSettings, StreamSettings
+from driftmon.daemon.settings import Config, PluginSettings, ReferenceSettings, StreamSettings
 from driftmon.monitor.panes import PANES, Window, span
 from driftmon.monitor.rules import Calibrated, Rule
 from driftmon.sinks.base import REDACTED, shown_url
@@ -82,6 +82,13 @@ def _stream(settings: StreamSettings) -> dict[str, Any]:
     return {key: value for key, value in _fields(settings) if key != "name"}
 
 
+def _reference(settings: ReferenceSettings) -> dict[str, Any]:
+    """The login's keys stand beside the url's, as in the file."""
+    found = dict(_fields(settings))
+    login = found.pop("login")
+    return {**found, **login}
+
+
 def _window(window: Window) -> dict[str, str]:
     if window.half_life_ms is not None:
         return {"name": window.name, "half_life": span(window.half_life_ms)}
@@ -113,6 +120,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 SPECIAL: Final[Mapping[type, Callable[[Any], dict[str, Any]]]] = {
     StreamSettings: _stream,
+    ReferenceSettings: _reference,
     Window: _window,
     PluginSettings: _plugin,
     FeatureSpec: _feature,

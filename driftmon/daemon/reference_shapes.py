@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,14 +16,17 @@ from driftmon.monitor.panes import PANES, Window, finest_pane_ms, span
 from driftmon.monitor.seasonal import too_long
 from driftmon.monitor.slots import Slots
 from driftmon.monitor.warmup import SAMPLE_ROWS
+from driftmon.outward.login import Login
+from driftmon.outward.targets import forbidden, literal
 
 OBSERVATIONS: Final = 20_000
 MOST_OBSERVATIONS: Final = 10_000_000
+LOGIN: Final = tuple(field.name for field in fields(Login))
 DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileReference:
+@dataclass(frozen=True, kw_only=True)
+class FileReference(Login):
     """A snapshot that `driftmon reference build`, `init` or `reference promote` wrote: a file, or an https URL."""
 
     path: Path | None = doc("The snapshot file.", None, example="path: flights.reference.json")
@@ -31,14 +34,21 @@ class FileReference:
     sha256: str | None = doc("The digest of what is at the URL, as `sha256sum` prints it.", None)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.path is None and self.url is None:
             raise KeyFault("path", "missing", "write path: flights.reference.json")
         if self.path is not None and (self.url is not None or self.sha256 is not None):
             raise KeyFault("path", "beside url or sha256", "use path, or url and sha256")
         if self.url is not None and not (self.url.startswith("https://") and urlsplit(self.url).hostname):
             raise KeyFault("url", "is no https URL", "write url: https://host/path")
+        address = literal(urlsplit(self.url or "").hostname or "")
+        if address is not None and (reason := forbidden(address)):
+            raise KeyFault("url", f"the address {reason}", "name the host's own address")
         if self.url is not None and not DIGEST.fullmatch(self.sha256 or ""):
             raise KeyFault("sha256", "missing or no digest", "write the 64 hex digits that sha256sum prints")
+        for key in LOGIN:
+            if self.url is None and getattr(self, key) is not None:
+                raise KeyFault(key, "does nothing for a file", "remove it, or use url and sha256")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +124,10 @@ def check_reference(options: object, windows: Sequence[Window], event_time: bool
             )
 
 
+def _login(options: Login) -> Login:
+    return Login(**{key: getattr(options, key) for key in LOGIN})
+
+
 def reference_settings(settings: PluginSettings, windows: Sequence[Window]) -> ReferenceSettings:
     """What the rest of the daemon goes by."""
     options, place = settings.options, settings.place
@@ -130,6 +144,11 @@ def reference_settings(settings: PluginSettings, windows: Sequence[Window]) -> R
             return ReferenceSettings("stream", stream=options.stream, place=place)
         case FileReference():
             return ReferenceSettings(
-                "file", options.path, url=options.url or "", sha256=options.sha256 or "", place=place
+                "file",
+                options.path,
+                url=options.url or "",
+                sha256=options.sha256 or "",
+                login=_login(options),
+                place=place,
             )
     return ReferenceSettings("warmup", observations=options.observations, place=place)

@@ -9,21 +9,61 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from driftmon.daemon.access.handshakes import HANDSHAKE_S, Doorstep, Handshakes
+from driftmon.daemon.connections import Connections, with_places
+from driftmon.daemon.problem import Problem, answer_problem
 
 KEEP_ALIVE_S: Final = 75  # longer than usual scrape intervals, so that a scraper keeps its connection
-HEADER_BYTES: Final = 16 * 1024
 
 
 class _Server(uvicorn.Server):
+    handshakes: Handshakes | None = None
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """SIGTERM drains the whole daemon; uvicorn would take it for itself."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's for sockets that are open; its own bounds TLS handshakes neither in number nor under 60 s."""
+        context, opened = self.config.ssl, sockets or []
+        if context is not None and self.handshakes is not None:
+            opened = [Doorstep(one, self.handshakes) for one in opened]
+        limit_s = None if context is None else HANDSHAKE_S
+        loop, backlog = asyncio.get_running_loop(), self.config.backlog
+        self.servers = [
+            await loop.create_server(
+                self._protocol, sock=one, ssl=context, backlog=backlog, ssl_handshake_timeout=limit_s
+            )
+            for one in opened
+        ]
+        self.started = True
+
+    def _protocol(self) -> asyncio.Protocol:
+        kind: Any = self.config.http_protocol_class
+        made = kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        if self.handshakes is not None:
+            made.connection_made = _then(made.connection_made, self.handshakes)
+        found: asyncio.Protocol = made
+        return found
+
+
+def _then(begin: Callable[[asyncio.BaseTransport], None], handshakes: Handshakes) -> Callable[..., None]:
+    """What asyncio calls when there is a connection: over TLS that is after the handshake."""
+
+    def connection_made(transport: asyncio.BaseTransport) -> None:
+        handshakes.done(transport.get_extra_info("socket").fileno())
+        begin(transport)
+
+    return connection_made
 
 
 class _Config(uvicorn.Config):
@@ -43,14 +83,17 @@ class Listener:
         self,
         app: ASGIApp,
         sockets: Sequence[socket.socket],
-        connections: int,
+        places: Connections,
         grace_s: int,
         context: ssl.SSLContext | None = None,
+        handshakes: Handshakes | None = None,
     ) -> None:
         unix = [opened for opened in sockets if opened.family == socket.AF_UNIX]
         inet = [opened for opened in sockets if opened.family != socket.AF_UNIX]
         wanted = [(inet, context), (unix, None)] if context else [(list(sockets), None)]
-        self._servers = [(_server(app, connections, grace_s, how), which) for which, how in wanted if which]
+        self._servers = [(_server(_one_length(app), places, grace_s, how), which) for which, how in wanted if which]
+        for server, _ in self._servers:
+            server.handshakes = handshakes
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -64,7 +107,24 @@ class Listener:
         await asyncio.gather(*self._tasks)
 
 
-def _server(app: ASGIApp, connections: int, grace_s: int, context: ssl.SSLContext | None) -> _Server:
+def _one_length(app: ASGIApp) -> ASGIApp:
+    """A body with two lengths is two bodies to two readers (RFC 9112, 6.1): refused, and the connection closed."""
+
+    async def checked(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        if "transfer-encoding" in headers and "content-length" in headers:
+            detail = "Content-Length and Transfer-Encoding in one request; send one of them"
+            answer = await answer_problem(
+                Request(scope, receive), Problem(400, detail, headers={"Connection": "close"})
+            )
+            await answer(scope, receive, send)
+            return
+        await app(scope, receive, send)
+
+    return checked
+
+
+def _server(app: ASGIApp, places: Connections, grace_s: int, context: ssl.SSLContext | None) -> _Server:
     config = _Config(
         app,
         lifespan="off",
@@ -74,10 +134,10 @@ def _server(app: ASGIApp, connections: int, grace_s: int, context: ssl.SSLContex
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=connections,
+        http=with_places(places),  # h11, whatever else is installed: it bounds the head of a request
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=grace_s,
-        h11_max_incomplete_event_size=HEADER_BYTES,
+        h11_max_incomplete_event_size=places.limits.header_bytes,
     )
     config.context = context
     return _Server(config)

@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from driftmon.daemon.yaml_nodes import Keys, Node
+from driftmon.formats.layout import DEPTH, FIELDS, LINE_BYTES, TEXT_LENGTH, Bounds
 from driftmon.monitor.panes import Window
 from driftmon.monitor.rules import Rule
 from driftmon.monitor.slots import Slots
+from driftmon.outward.login import Login
 from driftmon.stats.edges import FeatureSpec
 
 KIB, MIB = 1024, 1024 * 1024
 
 TimeUnit: TypeAlias = Literal["iso8601", "s", "ms", "us", "ns"]
+Overload: TypeAlias = Literal["block", "sample"]
 
 
 def doc(text: str, default: Any = MISSING, **bounds: Any) -> Any:
@@ -68,6 +71,7 @@ class ReferenceSettings:
     stream: str = ""
     url: str = ""
     sha256: str = ""
+    login: Login = Login()
     place: str = field(default="", compare=False)
 
 
@@ -84,6 +88,7 @@ class StreamSettings:
     pseudocount: float = 0.5
     tick_ms: int = 10_000
     stale_after_ms: int = 900_000
+    overload: Overload = "block"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +121,32 @@ class Limits:
     body_bytes: int = doc("One request body as sent; beyond it 413.", 8 * MIB, least=KIB)
     decompressed_bytes: int = doc("One request body decompressed; beyond it 413.", 16 * MIB, least=KIB)
     array_bytes: int = doc("One JSON array or object as a body; NDJSON has no such bound.", MIB, least=KIB)
-    line_bytes: int = doc("One record; longer ones are rejected as too_long.", 64 * KIB, least=256)
-    connections: int = doc("Open connections of all listeners together; beyond it 503.", 256, least=1)
+    decompression_ratio: int = doc(
+        "What a byte may unpack to, once the body is over 1 MiB; beyond it 413.", 100, least=1
+    )
+    inflight_bytes: int = doc("All bodies being read at once, unpacked; beyond it 429.", 32 * MIB, least=MIB)
+    line_bytes: int = doc("One record; longer ones are rejected as too_long.", LINE_BYTES, least=256)
+    depth: int = doc("Maps and lists within each other in a record; deeper: too_deep.", DEPTH, least=1, most=64)
+    fields: int = doc("Keys of a record besides as many as features read; more: too_many_fields.", FIELDS, least=0)
+    text_length: int = doc("Characters of a categorical value; longer: too_long.", TEXT_LENGTH, least=1)
+    connections: int = doc(
+        "Open connections of all listeners together; beyond it the one idle for longest is closed, else 503.",
+        256,
+        least=1,
+    )
+    connections_per_ip: int = doc("As many of them from one other machine; beyond it 503.", 16, least=1)
+    header_bytes: int = doc("Line and headers of a request; taken at the start. Beyond it 400.", 16 * KIB, least=KIB)
+    header_timeout_ms: int = doc("Time to send them; beyond it 408.", 5_000, least=1)
+    idle_timeout_ms: int = doc("Silence within a body; beyond it 408.", 10_000, least=1)
+    request_timeout_ms: int = doc("Time to send a whole body; beyond it 408.", 60_000, least=1)
+    rate_bytes: int = doc(
+        "Bytes a second of a body, on the whole, once `header_timeout` has passed; slower: 408.", KIB, least=0
+    )
+
+    @property
+    def bounds(self) -> Bounds:
+        """Those of one record."""
+        return Bounds(self.line_bytes, self.depth, self.fields, self.text_length)
 
 
 @dataclass(frozen=True, slots=True)

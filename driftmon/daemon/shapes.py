@@ -16,7 +16,15 @@ from driftmon.daemon.feature_shapes import FEATURES
 from driftmon.daemon.fields import OneOf
 from driftmon.daemon.reference_shapes import REFERENCES, check_reference
 from driftmon.daemon.rule_shapes import RESERVED, RuleShape, check_label, check_text
-from driftmon.daemon.settings import Limits, MetricsSettings, PluginSettings, StorageSettings, TimeSettings, doc
+from driftmon.daemon.settings import (
+    Limits,
+    MetricsSettings,
+    Overload,
+    PluginSettings,
+    StorageSettings,
+    TimeSettings,
+    doc,
+)
 from driftmon.formats.layout import Layout, TimeField
 from driftmon.monitor.ledger import EVIDENCE
 from driftmon.monitor.panes import PANES, PANES_PER_HALF_LIFE, Window, finest_pane_ms, span
@@ -78,7 +86,7 @@ DEFAULT_WINDOWS: Final = (WindowShape(name="fast", length_ms=3_600_000),)
 class StreamShape:
     """One stream of records and what is watched of it."""
 
-    NOT_YET: ClassVar = ("segments", "overload", "labels")
+    NOT_YET: ClassVar = ("segments", "labels")
 
     sources: tuple[Annotated[PluginSettings, SOURCE], ...] = doc("Where records come from.", DEFAULT_SOURCES, least=1)
     time: TimeSettings | None = doc("Event time; without it a record counts when it arrives.", None)
@@ -90,6 +98,11 @@ class StreamShape:
     pseudocount: float = doc("Additive smoothing, counts per bin.", 0.5, above=0)
     tick_ms: int = doc("How often results are published.", 10_000, least=100)
     stale_after_ms: int = doc("A feature without data for so long is stale.", 900_000, least=1000)
+    overload: Overload = doc(
+        "When records come faster than they are counted. block: senders wait. sample: of those pushed (http, unix) a "
+        "known share is counted, each for the others too.",
+        "block",
+    )
 
     def __post_init__(self) -> None:
         for name in self.features:

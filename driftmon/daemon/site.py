@@ -6,6 +6,7 @@ with the address is said in a page too, with the status that programs look at.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import platform
 import time
@@ -18,14 +19,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from driftmon.daemon.budget import parts
+from driftmon.daemon.connections import Connections
 from driftmon.daemon.mailbox import Mailbox
 from driftmon.daemon.present import Present
 from driftmon.daemon.redaction import redacted
 from driftmon.daemon.replies import sent
 from driftmon.daemon.telemetry import Telemetry, release
 from driftmon.daemon.vitals import memory_bytes
+from driftmon.formats.compression import FREE_BYTES, ZSTD_WINDOW_BYTES
+from driftmon.monitor.batch import MAX_ERRORS
 from driftmon.monitor.history import History
 from driftmon.monitor.report import Report
+from driftmon.render import json
 from driftmon.render.pages.alerts import Alerts, Receiver, alerts, firing
 from driftmon.render.pages.configuration import configuration
 from driftmon.render.pages.feature import FeatureView, feature
@@ -33,6 +39,7 @@ from driftmon.render.pages.overview import Facts, Overview, overview
 from driftmon.render.pages.ranking import SORTS, Query
 from driftmon.render.pages.shell import POLICY, Shell, document, trouble
 from driftmon.render.pages.status import StatusView, status
+from driftmon.render.status_json import status_json
 
 Receivers: TypeAlias = Callable[[], Sequence[Receiver]]
 
@@ -43,19 +50,33 @@ GUARDS: Final = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",  # for browsers that know no frame-ancestors
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 REFRESH_S: Final = (2, 60)
 MOST_SEARCHED: Final = 128
+FIXED: Final = {
+    "errors_in_reply": MAX_ERRORS,
+    "ratio_free_bytes": FREE_BYTES,
+    "zstd_window_bytes": ZSTD_WINDOW_BYTES,
+}
 
 
 class Site:
     """The handlers. `storage` says where state is kept, "" nowhere; `receivers` who is told of alerts."""
 
     def __init__(
-        self, present: Present, mailbox: Mailbox, telemetry: Telemetry, receivers: Receivers, storage: str = ""
+        self,
+        present: Present,
+        mailbox: Mailbox,
+        telemetry: Telemetry,
+        receivers: Receivers,
+        places: Connections,
+        storage: str = "",
     ) -> None:
         self._present, self._mailbox, self._telemetry = present, mailbox, telemetry
-        self._receivers = receivers
+        self._receivers, self._places = receivers, places
         self._storage = storage
 
     def routes(self) -> Iterator[Route]:
@@ -64,6 +85,7 @@ class Site:
         yield Route("/features/{stream}/{feature:path}", self.feature)
         yield Route("/alerts", self.alerts)
         yield Route("/status", self.status)
+        yield Route("/api/v1/status", self.status_json)
         yield Route("/config", self.config)
         yield Route("/assets/{name}", self.asset)
 
@@ -99,9 +121,16 @@ class Site:
         return await _page(request, lambda: document(shell, "Alerts", alerts(view)))
 
     async def status(self, request: Request) -> Response:
+        """A page; JSON to those who ask for it by name."""
+        if "application/json" in request.headers.get("accept", "") and "html" not in request.headers["accept"]:
+            return await self.status_json(request)
         shell = self._shell(request, "status")
         view = self._status(shell)
         return await _page(request, lambda: document(shell, "Status", status(view)))
+
+    async def status_json(self, request: Request) -> Response:
+        view = self._status(self._shell(request, "status"))
+        return await sent(request, lambda: json.to_bytes(status_json(view, FIXED)), "application/json")
 
     def _status(self, shell: Shell) -> StatusView:
         present, telemetry = self._present, self._telemetry
@@ -122,6 +151,9 @@ class Site:
             intake=telemetry.intake(time.monotonic()),
             refusals=telemetry.refusals,
             receivers=self._receivers(),
+            limits=dataclasses.asdict(present.config.limits),
+            budget=parts(present.config.limits, present.reports.values()),
+            connections=len(self._places),
         )
 
     async def config(self, request: Request) -> Response:

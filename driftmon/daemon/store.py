@@ -1,147 +1,207 @@
 """Store: the state of all streams in state.db: T1 before an answer goes out, T2 once a second.
 
-Law: counts, positions, batch ids and alerts of one instant change in one transaction, so a restart never
-counts a record twice nor misses one that was acknowledged or that its source can still give.
-T1 adds what was counted since the last commit to a journal; T2 writes the panes that changed and forgets it.
+Law: counts, positions, batch ids, alerts and the news of them of one instant change in one transaction, so a
+restart never counts a record twice nor misses one that was acknowledged or that its source can still give.
+Both add what was counted since the last commit to a journal; now and then T2 writes the panes and forgets it.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import zlib
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
-import msgspec
-import numpy as np
-
-from driftmon.daemon import deltas
+from driftmon.daemon.alert_rows import write_alerts
+from driftmon.daemon.clock_rows import write_clocks
+from driftmon.daemon.counter_rows import Counter, Counters, read_counters, write_counters
 from driftmon.daemon.database import DiskFull, StorageError
+from driftmon.daemon.gathered_rows import read_gathered, write_gathered
+from driftmon.daemon.gathering import Warming
+from driftmon.daemon.generations import Generations
+from driftmon.daemon.journal import Journal
+from driftmon.daemon.news import News, Owing, read_owing, write_news
 from driftmon.daemon.old_state import put_away, read_old
 from driftmon.daemon.opening import open_database
+from driftmon.daemon.pane_rows import Written, save_panes
 from driftmon.daemon.repeats import Key
+from driftmon.daemon.settings import StreamSettings
 from driftmon.daemon.state_rows import (
-    Place,
     forget_seen,
-    head_of,
-    panes_of,
     read_seen,
     read_state,
-    shape_of,
     write_positions,
     write_seen,
 )
 from driftmon.daemon.streams import Saved, Stream
-from driftmon.monitor.monitor import Monitor
-from driftmon.monitor.snapshot import Snapshot
 from driftmon.sources.base import Settled
-from driftmon.stats.schema import Counts
 
 __all__ = ["DiskFull", "StorageError", "Store"]
 
+JOURNAL_BYTES: Final = 4 * 1024 * 1024  # read again after a crash, so it is kept short
+FOLD_MS: Final = 60_000
+
+NO_COUNTERS: Final[Counters] = {}
+NO_NEWS: Final = News()
+
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
-    """Of one stream: whose counts the database has, and up to where."""
+class _Done:
+    """What a transaction wrote, to be noted once it is on the disk."""
 
-    monitor: Monitor
-    snapshot: Snapshot | None  # journal and panes together have these counts; None: no journal entry can go on there
-    written: Mapping[Place, Counts]  # the panes have these
+    written: dict[str, Written] = field(default_factory=dict)
+    last: dict[str, int] = field(default_factory=dict)
 
 
 class Store:
-    """The folder of --storage.path, ours alone until `close`."""
+    """The folder of --storage.path, ours alone until `close`. `took` is told how many seconds each commit lasted."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, took: Callable[[float], None] = lambda seconds: None) -> None:
         self._folder = folder
+        self._took = took
         self._database = open_database(folder)
-        self._marks: dict[str, _Mark] = {}
-        self.journal_bytes = 0
+        self._generations = Generations(self._database)
+        self.health = self._database.health
+        self._journal = Journal()
+        self._written: dict[str, Written] = {}
+        self._counters: dict[Counter, int] = {}
+        self._put_away: set[str] = set()
 
-    def load(self, stream: str) -> Saved | None:
-        """The state of a stream; None if there is none."""
-        return read_state(self._database, stream) or read_old(self._folder, stream)
+    def load(self, stream: str, settings: StreamSettings | None = None) -> Saved | Warming | None:
+        """The state of a stream; None if there is none. Rows of a warm-up need `settings` to be read."""
+        found = read_state(self._database, stream)
+        if found is not None:
+            self._written[stream] = Written.of(found)
+        if settings is not None and settings.reference.observations is not None:
+            warming = read_gathered(self._database, stream, settings.features)
+            if warming is not None:  # newer than the state, for it goes when the reference is there
+                return warming
+        return read_old(self._folder, stream) if found is None else found.saved
 
     def seen(self) -> dict[Key, tuple[int, Settled]]:
         """The batches counted lately, oldest first: when, and what became of them."""
         return read_seen(self._database)
 
-    def commit(self, streams: Mapping[str, Stream], seen: Mapping[Key, Settled], at_ms: int) -> None:
-        """T1: what these streams counted since their last commit, their positions, these batch ids."""
-        marks = dict(self._marks)
-        with self._database.transaction() as connection:
+    def counters(self) -> Counters:
+        """By stream, name and further labels."""
+        self._counters = read_counters(self._database)
+        return dict(self._counters)
+
+    def owing(self) -> Owing:
+        """What receivers are owed."""
+        return read_owing(self._database)
+
+    @property
+    def journal_bytes(self) -> int:
+        return self._journal.bytes
+
+    def commit(
+        self, streams: Mapping[str, Stream], seen: Mapping[Key, Settled], at_ms: int, counters: Counters = NO_COUNTERS
+    ) -> None:
+        """T1: what these streams counted since their last commit, their positions, their counters, these batch ids."""
+        self._journal.note(streams)
+        with self._transaction(streams, counters) as (connection, done):
             for name, stream in streams.items():
-                entry = self._journal(connection, name, stream)
-                marks[name] = self._save(connection, name, stream) if entry is None else entry
+                if self._journal.covers(name, stream):
+                    self._append(connection, name, stream, done)
+                else:
+                    self._save(connection, name, stream, done, at_ms)
                 write_positions(connection, name, stream.positions)
             write_seen(connection, seen, at_ms)
-        self._marks = marks
 
-    def checkpoint(self, streams: Mapping[str, Stream], seen: Mapping[Key, Settled], at_ms: int) -> None:
-        """T2: the panes that changed, alerts, positions, these batch ids; ids that are old are forgotten."""
-        marks = {}
-        with self._database.transaction() as connection:
-            for name, stream in streams.items():
-                if stream.monitor is not None:
-                    marks[name] = self._save(connection, name, stream)
-                    write_positions(connection, name, stream.positions)
+    def checkpoint(
+        self,
+        streams: Mapping[str, Stream],
+        seen: Mapping[Key, Settled],
+        at_ms: int,
+        counters: Counters = NO_COUNTERS,
+        news: News = NO_NEWS,
+        fold: bool = False,
+    ) -> None:
+        """T2: as T1 for all streams, with alerts, clocks and news; ids that are old are forgotten.
+
+        The panes are written where the journal cannot go on or is long, once a minute, and with `fold`.
+        """
+        self._journal.note(streams)
+        long = fold or self._journal.bytes > JOURNAL_BYTES
+        kept = {name: stream for name, stream in streams.items() if stream.kept}
+        with self._transaction(kept, counters) as (connection, done):
+            for name, stream in kept.items():
+                if long or not self._journal.covers(name, stream) or self._is_old(name, at_ms):
+                    self._save(connection, name, stream, done, at_ms)
+                else:
+                    self._append(connection, name, stream, done)
+                    self._note(connection, name, stream, done)
+                write_positions(connection, name, stream.positions)
             write_seen(connection, seen, at_ms)
+            write_news(connection, news)
             forget_seen(connection, at_ms)
-        for name in marks.keys() - self._marks.keys():
+        for name in done.written.keys() - self._put_away:
             put_away(self._folder, name)
-        self._marks, self.journal_bytes = marks, 0
+            self._put_away.add(name)
         self._database.shorten_log()
+        self._generations.keep_one()
+
+    def ticking(self, streams: Mapping[str, Stream]) -> None:
+        """Before ticks, which move counts from pane to pane: take down what was counted."""
+        self._journal.note(streams)
 
     def closed_panes(self, streams: Mapping[str, Stream]) -> None:
-        """After ticks, which move counts from pane to pane and add none. Call it before the next block is counted."""
-        for name, stream in streams.items():
-            if (mark := self._mark_of(name, stream)) is not None and mark.snapshot is not None:
-                now = mark.monitor.snapshot()
-                committed = np.array_equal(now.counts, mark.snapshot.counts)
-                self._marks[name] = replace(mark, snapshot=now if committed else None)
+        """After them, before the next block is counted."""
+        self._journal.moved(streams)
 
     def close(self) -> None:
         """Let another process have the folder."""
-        with suppress(DiskFull):  # what is in the log is found by the next start too
-            self._database.shorten_log(above_bytes=0)
         self._database.close()
 
-    def _mark_of(self, name: str, stream: Stream) -> _Mark | None:
-        """None where the database has not the shape this stream counts in."""
-        mark = self._marks.get(name)
-        return mark if mark is not None and mark.monitor is stream.monitor else None
+    @contextmanager
+    def _transaction(
+        self, streams: Mapping[str, Stream], counters: Counters
+    ) -> Iterator[tuple[sqlite3.Connection, _Done]]:
+        """What it wrote is noted only when it is on the disk."""
+        started_s, done = time.perf_counter(), _Done()
+        try:
+            with self._database.transaction() as connection:
+                yield connection, done
+                write_counters(connection, counters, self._counters)
+        except BaseException:
+            self._journal.undone()
+            raise
+        self._took(time.perf_counter() - started_s)
+        self._journal.done(done.last)
+        self._written |= done.written
+        self._counters |= counters
+        for stream in streams.values():
+            stream.gathering.forget()
 
-    def _journal(self, connection: sqlite3.Connection, name: str, stream: Stream) -> _Mark | None:
-        """None where there is nothing in the database that an entry could be added to."""
-        mark = self._mark_of(name, stream)
-        if mark is None or mark.snapshot is None:
-            return None
-        after = mark.monitor.snapshot()
-        delta = msgspec.msgpack.encode(deltas.between(mark.snapshot, after))
-        row = (name, zlib.crc32(delta), delta)
-        connection.execute("INSERT INTO journal (stream, crc, delta) VALUES (?, ?, ?)", row)
-        self.journal_bytes += len(delta)
-        return replace(mark, snapshot=after)
+    def _is_old(self, name: str, at_ms: int) -> bool:
+        written = self._written.get(name)
+        return written is not None and abs(at_ms - written.at_ms) >= FOLD_MS
 
-    def _save(self, connection: sqlite3.Connection, name: str, stream: Stream) -> _Mark:
-        saved, monitor, mark = stream.saved(), stream.monitor, self._mark_of(name, stream)
-        assert saved is not None
-        assert monitor is not None
-        if mark is None:
-            connection.execute("DELETE FROM pane WHERE stream = ?", (name,))
-            connection.execute("DELETE FROM offset WHERE stream = ?", (name,))
-            connection.execute("INSERT OR REPLACE INTO stream VALUES (?, ?, ?, x'')", (name, *shape_of(saved)))
-        written, now = {} if mark is None else mark.written, panes_of(saved.snapshot)
-        for place in written.keys() - now.keys():
-            connection.execute("DELETE FROM pane WHERE (stream, ring, pane) = (?, ?, ?)", (name, *place))
-        for place, counts in now.items():
-            held = written.get(place)  # panes are replaced, never changed in place; the lifetime is a copy each time
-            if held is None or (held is not counts and not np.array_equal(held, counts)):
-                data = deltas.packed(counts)
-                row = (name, *place, zlib.crc32(data), data)
-                connection.execute("INSERT OR REPLACE INTO pane VALUES (?, ?, ?, ?, ?)", row)
-        connection.execute("UPDATE stream SET head = ? WHERE name = ?", (head_of(saved), name))
-        connection.execute("DELETE FROM journal WHERE stream = ?", (name,))
-        return _Mark(monitor, saved.snapshot, now)
+    def _append(self, connection: sqlite3.Connection, name: str, stream: Stream, done: _Done) -> None:
+        done.last[name] = self._journal.write(connection, name)
+        write_gathered(connection, name, stream)
+
+    def _save(self, connection: sqlite3.Connection, name: str, stream: Stream, done: _Done, at_ms: int) -> None:
+        """All of a stream, whatever the database had of it."""
+        saved, monitor = stream.saved(), stream.monitor
+        if saved is None or monitor is None:
+            self._append(connection, name, stream, done)
+            return
+        done.written[name] = save_panes(connection, name, saved, self._written.get(name), at_ms)
+        self._journal.begin(connection, name, monitor, saved.snapshot)
+        self._note(connection, name, stream, done)
+
+    def _note(self, connection: sqlite3.Connection, name: str, stream: Stream, done: _Done) -> None:
+        """What belongs to an instant and is no count."""
+        monitor, written = stream.monitor, done.written.get(name) or self._written.get(name)
+        if monitor is None or written is None:
+            return
+        write_clocks(connection, name, monitor, done.last.get(name, 0))
+        if written.alerts is None:
+            connection.execute("DELETE FROM alert WHERE stream = ?", (name,))
+        alerts = write_alerts(connection, name, monitor.held_alerts, written.alerts or {})
+        done.written[name] = replace(written, alerts=alerts)

@@ -12,13 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from driftmon.daemon.carry import carried, spent_panes
+from driftmon.daemon.carry import carried, carried_clocks, spent_panes
 from driftmon.daemon.decoders import Decoders
+from driftmon.daemon.gathering import Gathering, Warming
 from driftmon.daemon.promises import family
 from driftmon.daemon.settings import Config, Limits, StreamSettings
 from driftmon.daemon.watching import Waiting, beginning, bins_of, watching
 from driftmon.formats.layout import Layout, TimeField
 from driftmon.monitor.batch import Batch, Receipt
+from driftmon.monitor.clocks import Clocks
 from driftmon.monitor.live_dispersion import suspicious
 from driftmon.monitor.monitor import Monitor
 from driftmon.monitor.report import Report
@@ -52,6 +54,7 @@ class Saved:
     positions: Mapping[str, Position] = field(default_factory=dict)
     reference: Snapshot | None = None
     spent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    clocks: Clocks | None = None
 
 
 class Stream:
@@ -72,8 +75,9 @@ class Stream:
         self.settings = settings
         self._family = family
         self.positions: dict[str, Position] = {}
+        self.gathering = Gathering()
         self._rules = tuple(rules)
-        self._decoders = Decoders(layout_of(settings), limits.line_bytes)
+        self._decoders = Decoders(layout_of(settings), limits.bounds)
         self._other = other
         self._warned: set[str] = set()  # features whose live rows were said to depend on one another
         self._aligned_to: Schema | None = None
@@ -83,7 +87,7 @@ class Stream:
     def observe(self, block: Block, now_ms: int) -> Settled:
         """Count one block."""
         batch = self._decoders.decode(block)
-        receipt = self.count(batch, now_ms)
+        receipt = self.count(batch if block.weight == 1 else replace(batch, weight=block.weight), now_ms)
         if block.position is not None:
             self.positions[block.origin] = block.position
         return Settled(receipt.counted, receipt.rejected, receipt.late, batch.errors)
@@ -94,11 +98,14 @@ class Stream:
         before = self._monitor.restarts if isinstance(self._monitor, WarmUp) else 0
         receipt = self._monitor.observe_batch(batch, now_ms)
         warm_up = self._monitor
-        if isinstance(warm_up, WarmUp) and warm_up.restarts > before:
-            log.warning(UNSTABLE, self.settings.name, warm_up.fault)
+        if isinstance(warm_up, WarmUp):
+            if warm_up.restarts > before:
+                log.warning(UNSTABLE, self.settings.name, warm_up.fault)
+            self.gathering.note(warm_up, batch, now_ms, warm_up.restarts > before)
         if isinstance(warm_up, Monitor) or warm_up.reference is None:
             return receipt
         self._monitor = self._watch(warm_up.reference)
+        self.gathering.forget()
         return receipt if warm_up.rest is None else _sum(receipt, self._monitor.observe_batch(warm_up.rest, now_ms))
 
     def tick(self, now_ms: int) -> Report:
@@ -113,9 +120,19 @@ class Stream:
         return report
 
     @property
+    def samples(self) -> bool:
+        """Whether its records may be thinned: if configured, and never those that become its reference."""
+        return self.settings.overload == "sample" and self.monitor is not None
+
+    @property
     def monitor(self) -> Monitor | None:
         """What counts and compares; None while there is no reference."""
         return self._monitor if isinstance(self._monitor, Monitor) else None
+
+    @property
+    def newest_ms(self) -> int:
+        """Where the newest pane begins that was counted by arrival; 0 where records have their own times."""
+        return 0 if self.monitor is None or self.settings.time is not None else self.monitor.newest_ms
 
     def _align(self) -> None:
         """Take the bins of the stream that is this one's reference, when it has them and whenever they change."""
@@ -138,6 +155,16 @@ class Stream:
         """P; None while it is being gathered."""
         return self._monitor.reference
 
+    @property
+    def warm_up(self) -> WarmUp | None:
+        """While the reference is gathered from the stream."""
+        return self._monitor if isinstance(self._monitor, WarmUp) else None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the store can keep what is counted now; not the rows of one that waits for another's bins."""
+        return self.monitor is not None or self.warm_up is not None
+
     def saved(self) -> Saved | None:
         """What the next process needs; None while the reference is being gathered."""
         if (monitor := self.monitor) is None:
@@ -146,12 +173,15 @@ class Stream:
         spent = {
             rule: dict(zip(monitor.schema.names, panes, strict=True)) for rule, panes in monitor.spent_panes.items()
         }
-        return Saved(monitor.snapshot(), monitor.held_alerts, dict(self.positions), gathered, spent)
+        return Saved(monitor.snapshot(), monitor.held_alerts, dict(self.positions), gathered, spent, monitor.clocks)
 
-    def restore(self, saved: Saved) -> None:
+    def restore(self, saved: Saved | Warming) -> None:
         """Go on where an earlier process or configuration stopped; features that changed start at zero."""
         self.positions |= saved.positions
         self._align()
+        if isinstance(saved, Warming):
+            self._gather_on(saved)
+            return
         if isinstance(self._monitor, WarmUp) and saved.reference is not None and _fits(saved.reference, self.settings):
             self._monitor = self._watch(saved.reference)
         if (monitor := self.monitor) is None:
@@ -159,6 +189,19 @@ class Stream:
         empty = monitor.snapshot()
         monitor.merge(carried(saved.snapshot, empty))
         monitor.restore_alerts(saved.alerts, spent_panes(saved.spent, saved.snapshot, empty, monitor.spent_panes))
+        if saved.clocks is not None:
+            monitor.restore_clocks(carried_clocks(saved.clocks, saved.snapshot.schema, empty.schema))
+
+    def _gather_on(self, saved: Warming) -> None:
+        """The same rows through the same hands; the store has them, so they are not noted again."""
+        for rows in saved.rows:
+            if (warm_up := self.warm_up) is None:
+                return
+            if not warm_up.seen:
+                warm_up.restarts, warm_up.fault = rows.told
+            self.count(rows.batch, rows.now_ms)
+        if self.warm_up is not None:
+            self.gathering.forget()
 
     def succeed(self, old: Stream) -> None:
         """Take over from the stream of the configuration before; called between two blocks."""
@@ -166,9 +209,11 @@ class Stream:
         warming = old.monitor is None
         same_rules = (old._rules, old._family) == (self._rules, self._family)
         if _same_counts(old, self) and (warming or same_rules) and self._other is None:
-            self._monitor = old._monitor
+            self._monitor, self.gathering = old._monitor, old.gathering
         elif (saved := old.saved()) is not None:
             self.restore(saved)
+        else:
+            self.gathering.anew = True  # what the store has was gathered otherwise
 
     def _watch(self, reference: Snapshot) -> Monitor:
         return watching(
@@ -201,7 +246,8 @@ def layout_of(settings: StreamSettings) -> Layout:
 
 def _same_counts(old: Stream, new: Stream) -> bool:
     """Whether the monitor of one would count and compare exactly as that of the other."""
-    if replace(old.settings, sources=()) != replace(new.settings, sources=()):
+    one, other = (replace(stream.settings, sources=(), overload="block") for stream in (old, new))
+    if one != other:
         return False
     if new.reference is None or old.reference is None:
         return new.reference is None

@@ -5,10 +5,11 @@ Law: a version is written once and never changed; a newer one says how the older
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-VERSION: Final = 1
-TABLES: Final = """
+VERSION: Final = 2
+FIRST: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 CREATE TABLE stream (name TEXT PRIMARY KEY, shape BLOB NOT NULL, reference BLOB, head BLOB NOT NULL) STRICT;
 CREATE TABLE pane (stream TEXT, ring TEXT, pane INTEGER, crc INTEGER NOT NULL, data BLOB NOT NULL,
@@ -19,3 +20,18 @@ CREATE TABLE seen (stream TEXT, key TEXT, at_ms INTEGER NOT NULL, outcome BLOB N
                    PRIMARY KEY (stream, key)) STRICT;
 CREATE INDEX seen_at ON seen (at_ms);
 """
+
+# What makes a database of the version before one of this version; statements end with a semicolon.
+MIGRATIONS: Final[Mapping[int, str]] = {
+    # 2: alerts leave `stream.head`, where all were written again for each that changed (an old head is still
+    #    read until its stream is saved again); clocks, counters, notifications and the rows of a warm-up are kept too.
+    2: """
+CREATE TABLE alert (stream TEXT, key TEXT, data BLOB NOT NULL, PRIMARY KEY (stream, key)) STRICT;
+CREATE TABLE clock (stream TEXT PRIMARY KEY, crc INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
+CREATE TABLE counter (stream TEXT, name TEXT, labels TEXT, value INTEGER NOT NULL,
+                      PRIMARY KEY (stream, name, labels)) STRICT;
+CREATE TABLE gathered (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
+CREATE TABLE change (number INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+CREATE TABLE owed (target TEXT, fingerprint TEXT, data BLOB NOT NULL, PRIMARY KEY (target, fingerprint)) STRICT;
+""",
+}

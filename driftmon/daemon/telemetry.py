@@ -10,16 +10,17 @@ import platform
 import resource
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from driftmon.daemon.vitals import Rates
 from driftmon.render.catalogue import METRICS
 from driftmon.render.openmetrics import Family, Histogram, Value
 from driftmon.render.pages.status import Intake, Refusal
-from driftmon.sources.base import Block, Settled
+from driftmon.sources.base import Block, Progress, Settled
 
 DISTRIBUTION: Final = "driftmon-sidecar"
 MOST_REFUSALS: Final = 20
@@ -61,25 +62,76 @@ class Telemetry:
         self._records: Counter[tuple[str, str]] = Counter()
         self._late: Counter[tuple[str, str]] = Counter()
         self._rejected: Counter[tuple[str, str, str]] = Counter()
+        self._gaps: Counter[tuple[str, str]] = Counter()
+        self._progress: list[tuple[str, str, Progress]] = []
+        self._sampled_out: Counter[tuple[str, str]] = Counter()
+        self.sampling: dict[tuple[str, str], float] = {}  # the share of records taken now, of those that may be thinned
         self.ingest = Durations()
         self.tick = Durations()
+        self.commit = Durations()
         self.refusals: tuple[Refusal, ...] = ()
         self._rates = Rates()
+        self.clock_steps, self.clock_offset_s = 0, 0.0
 
     def expect(self, stream: str, source: str) -> None:
         """Show a source at 0 before its first record, so that `increase()` sees the first one."""
         self._records[stream, source] += 0
         self._late[stream, source] += 0
+        self._gaps[stream, source] += 0
+
+    @contextmanager
+    def watched(self, stream: str, source: str, progress: Progress) -> Iterator[None]:
+        """What a source tells of itself, as long as it is read."""
+        entry = (stream, source, progress)
+        self._progress.append(entry)
+        try:
+            yield
+        finally:
+            self._progress = [one for one in self._progress if one is not entry]
+            self._gaps[stream, source] += progress.gap_events
 
     def settled(self, block: Block, outcome: Settled, at_ms: int) -> None:
         key = (block.stream, block.source)
-        self._records[key] += outcome.accepted + outcome.late + sum(outcome.rejected.values())
+        self._records[key] += outcome.accepted + outcome.late + sum(outcome.rejected.values()) + outcome.sampled_out
+        if outcome.sampled_out:
+            self._sampled_out[key] += outcome.sampled_out
         self._late[key] += outcome.late
         for reason, records in outcome.rejected.items():
             self._rejected[*key, reason] += records
         if outcome.errors:
             newest = (Refusal(at_ms, *key, one.line, one.reason, one.message) for one in reversed(outcome.errors))
             self.refusals = (*newest, *self.refusals)[:MOST_REFUSALS]
+
+    def sampled(self, ratios: dict[tuple[str, str], float]) -> None:
+        """The share of records that is taken now, by stream and source that may be thinned."""
+        for key in ratios.keys() - self.sampling.keys():
+            self._sampled_out[key] += 0
+        self.sampling = ratios
+
+    def totals(self, streams: Iterable[str]) -> dict[tuple[str, str, tuple[str, ...]], int]:
+        """By stream, name and the other labels, for the store; from the pump's thread."""
+        wanted = set(streams)
+        return {
+            (labels[0], name, labels[1:]): times
+            for name, counter in self._kept().items()
+            for labels, times in dict(counter).items()
+            if labels[0] in wanted
+        }
+
+    def restore(self, totals: Mapping[tuple[str, str, tuple[str, ...]], int]) -> None:
+        """Go on where an earlier process stopped."""
+        counters = self._kept()
+        for (stream, name, labels), times in totals.items():
+            if name in counters:
+                counters[name][stream, *labels] += times
+
+    def _kept(self) -> dict[str, Counter[Any]]:
+        return {
+            "records": self._records,
+            "late": self._late,
+            "rejected": self._rejected,
+            "sampled_out": self._sampled_out,
+        }
 
     def note_rates(self, at_s: float) -> None:
         """Once per tick, from the event loop."""
@@ -101,8 +153,25 @@ class Telemetry:
         yield _family("ingest_records_total", self._records)
         yield _family("ingest_records_rejected_total", self._rejected)
         yield _family("ingest_late_records_total", self._late)
+        yield _family("ingest_sampled_out_records_total", self._sampled_out)
+        yield Family(METRICS["driftmon_sampling_ratio"], sorted(self.sampling.items()))
+        yield Family(METRICS["driftmon_clock_steps_total"], [((), float(self.clock_steps))])
+        yield Family(METRICS["driftmon_clock_offset_seconds"], [((), self.clock_offset_s)])
+        yield from self._of_sources()
         yield Family(METRICS["driftmon_ingest_duration_seconds"], [((), self.ingest.histogram())])
         yield Family(METRICS["driftmon_tick_duration_seconds"], [((), self.tick.histogram())])
+        yield Family(METRICS["driftmon_storage_commit_duration_seconds"], [((), self.commit.histogram())])
+
+    def _of_sources(self) -> Iterator[Family]:
+        gaps, lags = Counter(self._gaps), {"records": Counter[tuple[str, str]](), "bytes": Counter[tuple[str, str]]()}
+        for stream, source, progress in self._progress:
+            gaps[stream, source] += progress.gap_events
+            for unit, lag in (("records", progress.lag_records), ("bytes", progress.lag_bytes)):
+                if lag is not None:
+                    lags[unit][stream, source] += lag()
+        yield _family("source_gap_events_total", gaps)
+        for unit, found in lags.items():
+            yield _family(f"source_lag_{unit}", found)
 
 
 def gauge(name: str, value: float) -> Family:

@@ -40,7 +40,8 @@ def parse(data: bytes, file: str) -> tuple[Node, list[Fault]]:
 def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Fault:
     mark = error.problem_mark or error.context_mark
     at = mark.line if mark else 0
-    source = (text.splitlines() or [""])[min(at, text.count("\n"))] if text else ""
+    lines = text.split("\n")
+    source = lines[min(at, len(lines) - 1)]  # YAML ends lines in more ways, and faults may stand behind the last one
     if "\t" in source:
         cure = "indent with spaces, not with tabs"
     elif re.search(r"""(^|[^"'])\$\{""", source):

@@ -28,10 +28,10 @@ class TooLarge(DecompressionError):  # noqa: N818  a verdict on the data, as Ret
     """The data unpacks to more than the limit."""
 
 
-def decompress(data: bytes, encoding: str, limit_bytes: int) -> bytes:
+def decompress(data: bytes, encoding: str, limit_bytes: int, ratio: int = RATIO) -> bytes:
     """The data behind a Content-Encoding: identity, gzip or zstd; at most `limit_bytes` of it.
 
-    Raises TooLarge beyond the limit, or beyond 1 MiB where that is over 100 times the data; UnsupportedError
+    Raises TooLarge beyond the limit, or beyond 1 MiB where that is over `ratio` times the data; UnsupportedError
     for another encoding; DecompressionError for damaged or cut data.
 
     >>> import gzip
@@ -39,7 +39,7 @@ def decompress(data: bytes, encoding: str, limit_bytes: int) -> bytes:
     b'drift'
     """
     name = encoding.strip().lower()
-    limit_bytes = min(limit_bytes, max(FREE_BYTES, RATIO * len(data)))
+    limit_bytes = min(limit_bytes, max(FREE_BYTES, ratio * len(data)))
     if name in ("", "identity"):
         found = data
     elif name in ("gzip", "x-gzip"):

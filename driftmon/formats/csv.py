@@ -12,8 +12,8 @@ from typing import Final
 
 from driftmon.formats import cells, times
 from driftmon.formats.csv_records import Cells, clean, tolerant
-from driftmon.formats.layout import LINE_BYTES, Layout, Reading
-from driftmon.formats.rejections import MALFORMED, RecordError, Rejections
+from driftmon.formats.layout import Bounds, Layout, Reading
+from driftmon.formats.rejections import MALFORMED, TOO_LONG, RecordError, Rejections
 from driftmon.monitor.batch import Batch
 from driftmon.stats.columns import Column
 
@@ -33,12 +33,15 @@ class Decoder:
     (array([3.]), 1)
     """
 
-    def __init__(self, layout: Layout, line_bytes: int = LINE_BYTES) -> None:
+    def __init__(self, layout: Layout, bounds: Bounds | None = None) -> None:
         self._layout = layout
-        self._line_bytes = line_bytes
+        self._bounds = bounds or Bounds()
+        self._line_bytes = self._bounds.line_bytes
         self._header: Cells = []
         self._separator = ""
         self._places: dict[str, int] = {}  # of each name in a row
+        self._texts: list[str] = []  # the categories among them
+        self._longest = 0  # line of the data at hand
 
     def decode(self, data: bytes, first_line: int = 1) -> Batch:
         """The rows of whole records; `first_line` is the number of data's first line in the sender's body or file."""
@@ -48,6 +51,8 @@ class Decoder:
         for index, record in self._records(data):
             if isinstance(record, RecordError):
                 rejections.add(first_line + index, record)
+            elif (why := self._too_long(record)) is not None:
+                rejections.add(first_line + index, why)
             elif not self._repeats_header(record):
                 rows.append(record)
                 lines.append(first_line + index)
@@ -65,6 +70,7 @@ class Decoder:
             return ()
         if not self._separator:
             self._begin(first)
+        self._longest = len(text) if '"' in text else max(map(len, lines))
         width = len(self._header)
         records = clean(lines, self._separator, width, self._line_bytes) if valid else None
         return tolerant(lines, self._separator, width, self._line_bytes) if records is None else enumerate(records)
@@ -74,6 +80,17 @@ class Decoder:
         self._separator, self._header = head(first)
         for place, name in enumerate(self._header):
             self._places.setdefault(name, place)
+        texts = {_name(reading) for reading in self._layout.features if reading.kind == "categorical"}
+        self._texts = sorted(texts & self._places.keys())
+
+    def _too_long(self, record: Cells) -> RecordError | None:
+        """Why a record that has a whole line's worth of text in one category is not taken."""
+        most = self._bounds.text_length
+        if self._longest > most:
+            for name in self._texts:
+                if (length := len(record[self._places[name]])) > most:
+                    return RecordError(TOO_LONG, f"the text of {name} has {length:,} characters, more than {most:,}")
+        return None
 
     def _repeats_header(self, record: Cells) -> bool:
         return record[0].strip() == self._header[0] and [cell.strip() for cell in record] == self._header

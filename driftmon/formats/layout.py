@@ -13,6 +13,22 @@ Unit: TypeAlias = Literal["iso8601", "s", "ms", "us", "ns"]
 
 LINE_BYTES: Final = 65_536  # the longest record that is read
 DEPTH: Final = 8  # the deepest nesting of maps and lists in a record, itself included
+FIELDS: Final = 256  # keys that nobody reads
+TEXT_LENGTH: Final = 1024  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one record may hold; one that holds more is rejected. Numbers and unread texts are bounded by the line.
+
+    `depth`: nested maps and lists, the record included. `fields`: keys of all its maps together, besides as many
+    as the layout reads. `text_length`: characters of a text in a categorical feature.
+    """
+
+    line_bytes: int = LINE_BYTES
+    depth: int = DEPTH
+    fields: int = FIELDS
+    text_length: int = TEXT_LENGTH
 
 
 class Reading(Protocol):

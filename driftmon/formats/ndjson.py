@@ -6,13 +6,14 @@ the data at newlines changes nothing. Only an array that holds objects is as man
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
 
 from driftmon.formats import records, times
-from driftmon.formats.layout import DEPTH, LINE_BYTES, Layout
+from driftmon.formats.layout import Bounds, Layout
+from driftmon.formats.records import Record
 from driftmon.formats.rejections import RecordError, Rejections
 from driftmon.formats.rows import Row, Rows
 from driftmon.monitor.batch import Batch
@@ -20,6 +21,8 @@ from driftmon.monitor.batch import Batch
 # What msgspec raises for a record that does not fit: wrong type or not JSON; not UTF-8; nested a thousand deep.
 MISFIT: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 NOT_OPENERS: Final = bytes(byte for byte in range(256) if byte not in b"{[\n")
+NOT_MARKS: Final = bytes(byte for byte in range(256) if byte not in b"{[\n:")
+FIELD_BYTES: Final = 5  # "":0, at least
 
 
 class Decoder:
@@ -32,10 +35,12 @@ class Decoder:
     (2, {'text': [1]}, {'malformed': 1})
     """
 
-    def __init__(self, layout: Layout, line_bytes: int = LINE_BYTES) -> None:
+    def __init__(self, layout: Layout, bounds: Bounds | None = None) -> None:
         self._layout = layout
-        self._line_bytes = line_bytes
-        self._rows = Rows(layout)
+        self._bounds = bounds or Bounds()
+        self._line_bytes = self._bounds.line_bytes
+        self._rows = Rows(layout, self._bounds)
+        self._crowd = b":" * (self._rows.most_fields + 1)  # in a row without braces: perhaps too many fields
         self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(self._rows.struct)
         self._many: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[self._rows.struct])  # type: ignore[name-defined]
 
@@ -44,7 +49,7 @@ class Decoder:
 
         An array's size is its caller's to bound: it is read in one piece. Its errors count elements, not lines.
         """
-        found = _Found(first_line)
+        found = _Found(first_line, self._rows.record)
         if not self._array(data, found) and not self._spread_object(data, found):
             for piece in pieces(data, self._line_bytes):
                 if not self._clean_lines(piece, found):
@@ -58,7 +63,9 @@ class Decoder:
         try:
             data.decode()
             rows = self._many.decode(data)
-            flat = self._rows.plain and data.count(b"{") == len(rows) and data.count(b"[") == 1
+            marks = data.translate(None, NOT_MARKS).replace(b"\n", b"")
+            flat = self._rows.plain and marks.count(b"{") == len(rows) and marks.count(b"[") == 1
+            flat = flat and self._crowd not in marks
         except MISFIT:
             flat = False
         if flat:
@@ -90,7 +97,10 @@ class Decoder:
         msgspec takes `{}{}` for two records and a record over two lines for one. One opening brace a line and
         as many records as lines rule out both, and bound the depth.
         """
-        openers = piece.translate(None, NOT_OPENERS).removesuffix(b"\n") + b"\n"
+        marks = piece.translate(None, NOT_MARKS).removesuffix(b"\n") + b"\n"
+        if self._crowd in marks:
+            return False
+        openers = marks.translate(None, b":")
         count = len(openers) // 2
         if not self._rows.plain or len(piece) > self._line_bytes or openers != b"{\n" * count:
             return False
@@ -117,7 +127,7 @@ class Decoder:
             found.line += 1
 
     def _line(self, line: bytes, openers: int, found: _Found) -> None:
-        if self._rows.plain and openers <= DEPTH and len(line) <= self._line_bytes:
+        if self._rows.plain and openers <= self._bounds.depth and len(line) <= self._line_bytes and self._few(line):
             try:
                 line.decode()
                 found.add(self._one.decode(line))
@@ -126,6 +136,11 @@ class Decoder:
                 pass  # the tolerant way takes more, or says what is wrong
         for element in records.elements(records.parse(line, self._line_bytes)):
             found.take(element)
+
+    def _few(self, line: bytes) -> bool:
+        """Whether it cannot have too many fields."""
+        most = self._rows.most_fields
+        return len(line) <= FIELD_BYTES * most or line.count(b":") <= most
 
     def _batch(self, found: _Found) -> Batch:
         rows, times_ms, time = found.rows, None, self._layout.time
@@ -149,8 +164,9 @@ def pieces(data: bytes, line_bytes: int) -> Iterator[bytes]:
 class _Found:
     """Rows and rejections so far, and the number of the line at hand."""
 
-    def __init__(self, line: int) -> None:
+    def __init__(self, line: int, record: Callable[[object], Record]) -> None:
         self.line = line
+        self._record = record
         self.rows: list[Row] = []
         self.lines: list[int] = []  # of each row
         self.rejections = Rejections()
@@ -168,7 +184,7 @@ class _Found:
     def take(self, value: Any) -> None:
         """Add a JSON value if it is a record."""
         try:
-            self.add(records.record(value))
+            self.add(self._record(value))
         except RecordError as why:
             self.reject(why)
 

@@ -12,8 +12,16 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from driftmon.formats.layout import DEPTH
-from driftmon.formats.rejections import ENCODING, MALFORMED, NOT_OBJECT, TOO_DEEP, TOO_LONG, RecordError
+from driftmon.formats.layout import Bounds
+from driftmon.formats.rejections import (
+    ENCODING,
+    MALFORMED,
+    NOT_OBJECT,
+    TOO_DEEP,
+    TOO_LONG,
+    TOO_MANY_FIELDS,
+    RecordError,
+)
 
 Record: TypeAlias = Mapping[str, Any]
 
@@ -47,11 +55,13 @@ def elements(value: Any) -> list[Any]:
     return [value]
 
 
-def record(value: Any) -> Record:
-    """The value, if it is an object and not too deep; else RecordError."""
+def record(value: Any, bounds: Bounds, read: int) -> Record:
+    """The value, if it is an object within its bounds; else RecordError. `read`: how many fields somebody reads."""
     if not isinstance(value, dict):
         raise RecordError(NOT_OBJECT, f"the record is {shown(value)}, not an object: send {{...}}")
-    _refuse_deep(value, DEPTH)
+    keys, most = _keys(value, bounds.depth), bounds.fields + read
+    if keys > most:
+        raise RecordError(TOO_MANY_FIELDS, f"the record has {keys:,} fields, more than {most:,}: send fewer")
     return value
 
 
@@ -63,12 +73,15 @@ def shown(value: object) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def _refuse_deep(value: dict[str, Any] | list[Any], levels: int) -> None:
-    if levels == 0:
-        raise _too_deep()
+def _keys(value: dict[str, Any] | list[Any], depth: int, level: int = 1) -> int:
+    """How many keys there are in all maps; RecordError where they are nested deeper than `depth`."""
+    if level > depth:
+        raise RecordError(TOO_DEEP, f"the record is nested deeper than {depth} maps and lists: flatten it")
+    found = len(value) if isinstance(value, dict) else 0
     for inner in value.values() if isinstance(value, dict) else value:
         if isinstance(inner, (dict, list)):
-            _refuse_deep(inner, levels - 1)
+            found += _keys(inner, depth, level + 1)
+    return found
 
 
 def _tolerant(text: str) -> Any:
@@ -77,7 +90,7 @@ def _tolerant(text: str) -> Any:
         if "\\u" in text:
             _refuse_half_characters(value)
     except RecursionError:
-        raise _too_deep() from None
+        raise RecordError(TOO_DEEP, "the record is nested deeper than can be read: flatten it") from None
     except ValueError as fault:
         raise RecordError(MALFORMED, f"not JSON: {fault}") from None
     return value
@@ -103,10 +116,6 @@ def _refuse_half_characters(value: Any) -> None:
 
 def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= LONG_INTEGER else float(digits)
-
-
-def _too_deep() -> RecordError:
-    return RecordError(TOO_DEEP, f"the record is nested deeper than {DEPTH} maps and lists: flatten it")
 
 
 _JSON: Final = json.JSONDecoder(parse_int=_integer)

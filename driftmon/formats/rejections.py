@@ -14,9 +14,10 @@ MALFORMED: Final = "malformed"  # not JSON, or not as many cells as the header
 NOT_OBJECT: Final = "not_object"  # JSON, but no object
 TOO_LONG: Final = "too_long"
 TOO_DEEP: Final = "too_deep"
+TOO_MANY_FIELDS: Final = "too_many_fields"
 ENCODING: Final = "encoding"  # not UTF-8
 BAD_TIME: Final = "bad_time"  # the event time is missing or unreadable
-REASONS: Final = (MALFORMED, NOT_OBJECT, TOO_LONG, TOO_DEEP, ENCODING, BAD_TIME)
+REASONS: Final = (MALFORMED, NOT_OBJECT, TOO_LONG, TOO_DEEP, TOO_MANY_FIELDS, ENCODING, BAD_TIME)
 
 
 class RecordError(Exception):

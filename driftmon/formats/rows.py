@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 import numpy as np
 from msgspec import UNSET, UnsetType
 
-from driftmon.formats.layout import Layout, Reading, path_of
+from driftmon.formats import records
+from driftmon.formats.layout import Bounds, Layout, Reading, path_of
 from driftmon.formats.records import Record
+from driftmon.formats.rejections import TOO_LONG, RecordError
 from driftmon.stats.columns import ABSENT, Column, Floats, column_of
 
 Row: TypeAlias = msgspec.Struct | Record
@@ -31,7 +33,6 @@ PLAIN_NUMBERS: Final = {float, type(None)}  # not int: it may be larger than any
 TYPES: Final[Mapping[str, Any]] = {
     "numeric": float | None,
     "boolean": bool | float | None,
-    "categorical": str | int | float | bool | None,
     TIME_ISO: str | None,
     TIME_NUMBER: int | float | None,
 }
@@ -40,11 +41,14 @@ TYPES: Final[Mapping[str, Any]] = {
 class Rows:
     """The struct of one layout (`struct`), and the columns and times of its rows."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+    def __init__(self, layout: Layout, bounds: Bounds) -> None:
+        self._layout, self._bounds = layout, bounds
         wanted = _wanted(layout)
+        self._read = len(wanted)
+        self._texts = [path for path, wants in wanted.items() if any(kind == "categorical" for kind, _ in wants)]
+        self.most_fields = bounds.fields + self._read
         self.plain = all(_plain(key) for path in wanted for key in path)  # else no record may be decoded into `struct`
-        self.struct, attributes = _struct(wanted)
+        self.struct, attributes = _struct(wanted, bounds.text_length)
         self._empty = self.struct()
         self._time = attributes[next(iter(layout.paths()))] if layout.time else ""
         alone = {path for path, wants in wanted.items() if len(wants) == 1}
@@ -56,6 +60,16 @@ class Rows:
         self._matrix = {reading.name: at for at, reading in enumerate(matrix)}
         self._numbers = attrgetter(*(attributes[path_of(r)] for r in matrix)) if matrix else None
         self._getters = {r.name: attrgetter(attributes[path_of(r)]) for r in layout.features}
+
+    def record(self, value: Any) -> Record:
+        """A JSON value as a record that stands in for a struct; RecordError where it is none, or out of bounds."""
+        found = records.record(value, self._bounds, self._read)
+        for path in self._texts:
+            text = follow(found, path)
+            if isinstance(text, str) and len(text) > self._bounds.text_length:
+                name, most = records.shown(".".join(path)), self._bounds.text_length
+                raise RecordError(TOO_LONG, f"the text of {name} has {len(text):,} characters, more than {most:,}")
+        return found
 
     def times(self, rows: Sequence[Row]) -> list[Any]:
         """The raw event time of each row; None where there is none. The layout has a time."""
@@ -149,7 +163,7 @@ def _wanted(layout: Layout) -> dict[tuple[str, ...], set[tuple[str, str]]]:
 
 
 def _struct(
-    wanted: Mapping[tuple[str, ...], set[tuple[str, str]]],
+    wanted: Mapping[tuple[str, ...], set[tuple[str, str]]], text_length: int
 ) -> tuple[type[msgspec.Struct], dict[tuple[str, ...], str]]:
     """The struct for these paths, a struct within for each map, and the attribute that each path became."""
     fields: list[tuple[str, Any, Any]] = []
@@ -159,10 +173,10 @@ def _struct(
         attribute = f"f{len(fields)}"
         keys[attribute] = key if _plain(key) else attribute
         if (key,) in wanted:
-            fields.append((attribute, *_leaf(wanted[(key,)])))
+            fields.append((attribute, *_leaf(wanted[(key,)], text_length)))
             attributes[(key,)] = attribute
             continue
-        inner, inside = _struct({path[1:]: wants for path, wants in wanted.items() if path[0] == key})
+        inner, inside = _struct({path[1:]: wants for path, wants in wanted.items() if path[0] == key}, text_length)
         fields.append((attribute, inner, inner()))
         attributes |= {(key, *path): f"{attribute}.{name}" for path, name in inside.items()}
     # No cycles, so nothing for the garbage collector to track; frozen, so that one empty map can be the default.
@@ -174,7 +188,8 @@ def _plain(key: str) -> bool:
     return key.isprintable() and '"' not in key and "\\" not in key
 
 
-def _leaf(wants: set[tuple[str, str]]) -> tuple[Any, Any]:
-    """Type and default of a value; anything goes where one field is read in several ways."""
-    kind = TYPES[next(iter(wants))[0]] if len(wants) == 1 else Any
+def _leaf(wants: set[tuple[str, str]], text_length: int) -> tuple[Any, Any]:
+    """Type and default of a value; any scalar goes where it is a category or read in several ways."""
+    scalar = Annotated[str, msgspec.Meta(max_length=text_length)] | int | float | bool | None
+    kind = TYPES.get(next(iter(wants))[0], scalar) if len(wants) == 1 else scalar
     return (kind | UnsetType, UNSET) if any(absent == "skip" for _, absent in wants) else (kind, None)

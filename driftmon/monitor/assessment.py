@@ -87,24 +87,29 @@ class Assessment:
         taken, self._changes = tuple(self._changes), []
         return taken
 
-    def look(self, at_ms: int, values: Floats, pairs: Sequence[Pair], evidence: Ring | None, first_ms: int) -> None:
-        """Judge values float64[W, D, F] as of `at_ms`, and the evidence of panes closed since the last look."""
+    def look(
+        self, at_ms: int, values: Floats, pairs: Sequence[Pair], seen: Floats, evidence: Ring | None, first_ms: int
+    ) -> None:
+        """Judge values float64[W, D, F] as of `at_ms`, and the evidence of panes closed since the last look.
+
+        `seen` float64[W, F]: the observations that `min_observations` is about; thinned rows count once.
+        """
         for rule_index, rule in enumerate(self._rules):
             for window in np.flatnonzero(self._watched[rule_index].any(axis=1)).tolist():
                 at = (rule_index, window)
-                judgement = self._judge(at, values[window], pairs[window], evidence, at_ms)
+                judgement = self._judge(at, values[window], pairs[window], seen[window], evidence, at_ms)
                 if judgement is not None:
                     self._step_all(at, judgement, at_ms, first_ms + rule.notify_after_ms)
                     if rule.per == "stream":
                         self._step_stream(at, at_ms, first_ms + rule.notify_after_ms)
 
     def _judge(
-        self, at: tuple[int, int], values: Floats, pair: Pair, evidence: Ring | None, at_ms: int
+        self, at: tuple[int, int], values: Floats, pair: Pair, seen: Floats, evidence: Ring | None, at_ms: int
     ) -> Judgement | None:
         """By evidence where panes close, by a bound where a calibrated rule has no panes, else by threshold."""
         rule, calibration = self._rules[at[0]], self.calibrations.get(at[0])
         if calibration is None:
-            return (by_threshold if rule.calibrated is None else by_bound)(rule, values, pair)
+            return (by_threshold if rule.calibrated is None else by_bound)(rule, values, pair, seen)
         return None if evidence is None else self._weigh(at, calibration, evidence, at_ms, values)
 
     def _weigh(
@@ -179,18 +184,17 @@ class Assessment:
             found |= self.firing(rule)
         return found
 
-    def insufficient(self, pairs: Sequence[Pair], floors: Floats) -> NDArray[np.bool_]:
+    def insufficient(self, seen: Floats, floors: Floats) -> NDArray[np.bool_]:
         """bool[features]: some rule cannot judge: by a threshold, in every window it watches there are too few
         observations; by evidence, in every window noise alone (`floors` float64[W, F]) may reach the effect."""
-        observed = np.array([pair.live_total for pair in pairs]).reshape(len(pairs), len(self._schema.names))
-        found: NDArray[np.bool_] = observed.max(axis=0, initial=0) <= 0
+        found: NDArray[np.bool_] = seen.max(axis=0, initial=0) <= 0
         for index, rule in enumerate(self._rules):
             calibration = self.calibrations.get(index)
             if calibration is not None:
                 quiet = np.where(np.isnan(floors), np.inf, floors).min(axis=0, initial=np.inf)
                 found |= self._watched[index].any(axis=0) & (quiet > calibration.effect)
                 continue
-            most = np.where(self._watched[index], observed, -1).max(axis=0, initial=-1)
+            most = np.where(self._watched[index], seen, -1).max(axis=0, initial=-1)
             found |= (most >= 0) & (most < rule.min_observations)
         return found
 

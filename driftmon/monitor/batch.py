@@ -34,6 +34,7 @@ class Batch:
 
     `times_ms` is int64[rows], None where the stream goes by arrival time. `rejected` counts the
     records the format refused, by reason; they are not among the rows. `errors` names the first ten.
+    Each row stands for `weight` records: more than 1 where the others were left out by chance.
     """
 
     rows: int
@@ -41,6 +42,7 @@ class Batch:
     times_ms: Times | None = None
     rejected: Mapping[str, int] = field(default_factory=dict)
     errors: tuple[LineError, ...] = ()
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)

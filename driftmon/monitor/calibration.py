@@ -110,7 +110,7 @@ class Calibration:
         """Weigh the panes up to `closed_pane`; None while there is none."""
         if not ring.panes or min(ring.panes) > closed_pane:
             return None
-        schema, sums = self.tolerance.schema, ring.sums(closed_pane, self._lags)
+        schema, sums = self.tolerance.schema, ring.sums(closed_pane, self._lags, self.tolerance.schema)
         since = np.maximum(self.spent_pane + 1, min(ring.panes))
         allowed = self._lags[:, None] <= np.maximum(closed_pane - since + 1, 1)
         found = weighed(self._against.log_e(sums), self._lags, allowed)

@@ -33,18 +33,18 @@ class Judgement:
     describe: Callable[[int], Mapping[str, Any]]
 
 
-def by_threshold(rule: Rule, values: Floats, pair: Pair) -> Judgement:
-    """Hold one window's values float64[D, F] against the rule's threshold."""
-    seen = rule_values(rule, values, pair)
+def by_threshold(rule: Rule, values: Floats, pair: Pair, seen: Floats) -> Judgement:
+    """Hold one window's values float64[D, F] against the rule's threshold; of `seen` float64[F] observations."""
+    compared = rule_values(rule, values, pair)
 
     def describe(feature: int) -> Mapping[str, Any]:
         floor = float(values[index_of("kl_noise_floor"), feature])
-        return {"value": float(seen[feature]), "noise_floor": floor, "top_bins": top_bins(pair, feature)}
+        return {"value": float(compared[feature]), "noise_floor": floor, "top_bins": top_bins(pair, feature)}
 
-    return Judgement(verdicts_of(rule, seen, pair.live_total), describe)
+    return Judgement(verdicts_of(rule, compared, seen), describe)
 
 
-def by_bound(rule: Rule, values: Floats, pair: Pair) -> Judgement:
+def by_bound(rule: Rule, values: Floats, pair: Pair, seen: Floats) -> Judgement:
     """A calibrated rule where there is no time to weigh evidence over: the 99.9 % lower bound against the effect."""
     middle, lower = values[index_of("kl_divergence_debiased")], values[index_of("kl_divergence_lower_bound")]
     widened = (middle - lower) * float(ndtri(SINGLE_LOOK_LEVEL) / ndtri(BOUND_LEVEL))
@@ -57,7 +57,7 @@ def by_bound(rule: Rule, values: Floats, pair: Pair) -> Judgement:
             "lower_bound": float(lower[feature]),
         }
 
-    return Judgement(verdicts_of(rule, middle - widened, pair.live_total), describe)
+    return Judgement(verdicts_of(rule, middle - widened, seen), describe)
 
 
 def by_evidence(calibration: Calibration, finding: Finding, values: Floats, firing: NDArray[np.bool_]) -> Judgement:

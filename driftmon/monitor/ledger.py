@@ -2,7 +2,8 @@
 
 Law: `ledger.merge(other.snapshot())` equals having counted both streams in one ledger, bit for bit.
 Counts of panes that may still change wait in `open_panes`; once a pane has closed it enters every
-ring, so that no window ever holds a record from after the instant it is looked at.
+ring, so that no window ever holds a record from after the instant it is looked at. `excess` of thinned rows
+(panes.py) adds beside the counts, pane by pane.
 """
 
 from __future__ import annotations
@@ -41,16 +42,20 @@ class Ledger:
             self.evidence = Ring(Window(EVIDENCE, evidence_pane_ms), schema.width, LONGEST_LAG + 1)
         self.history = None if history is None else Ring(history[0], schema.width, history[1])
         self.open_panes: dict[int, Counts] = {}
+        self.open_excess: dict[int, Counts] = {}
         self.watermark_ms: int | None = None
         self.lifetime = np.zeros(schema.width, dtype=np.int64)
+        self.lifetime_excess: Counts | None = None
         self.invalid: dict[tuple[str, str], int] = {}
         self.last_ms = np.zeros(len(schema.features), dtype=np.int64)
 
-    def add(self, pane: int, counts: Counts) -> None:
+    def add(self, pane: int, counts: Counts, excess: Counts | None = None) -> None:
         """Counts of one finest pane that is still open."""
-        held = self.open_panes.get(pane)
-        self.open_panes[pane] = counts if held is None else held + counts
+        self.open_panes[pane] = _plus(self.open_panes.get(pane), counts)
         self.lifetime = self.lifetime + counts
+        if excess is not None:
+            self.open_excess[pane] = _plus(self.open_excess.get(pane), excess)
+            self.lifetime_excess = _plus(self.lifetime_excess, excess)
 
     def note(self, batch: Batch, kept: NDArray[np.bool_], now_ms: int) -> None:
         """What counts do not say of the rows kept: why values were unreadable, when a feature was last there."""
@@ -60,7 +65,7 @@ class Ledger:
         self.first_ms = oldest_ms if self.first_ms is None else min(self.first_ms, oldest_ms)
         for name, column in batch.columns.items():
             for reason, rows in column.invalid.items():
-                times = int(kept[np.asarray(rows, dtype=np.int64)].sum())
+                times = int(kept[np.asarray(rows, dtype=np.int64)].sum()) * batch.weight
                 self.invalid[(name, reason)] = self.invalid.get((name, reason), 0) + times
         for index, feature in enumerate(self.schema.features):
             column_of = batch.columns.get(feature.name)
@@ -72,9 +77,9 @@ class Ledger:
         """Close the open panes that end by `end_ms` (None: all): they enter the rings, oldest first."""
         for pane in sorted(self.open_panes):
             if end_ms is None or (pane + 1) * self.pane_ms <= end_ms:
-                counts = self.open_panes.pop(pane)
+                counts, excess = self.open_panes.pop(pane), self.open_excess.pop(pane, None)
                 for ring in self._all_rings():
-                    ring.add(ring.window.pane_of(pane * self.pane_ms), counts)
+                    ring.add(ring.window.pane_of(pane * self.pane_ms), counts, excess)
 
     def ends_ms(self, after_ms: int) -> list[int]:
         """The ends after `after_ms` that the watermark passed: of the oldest open pane, of the newest of evidence."""
@@ -85,6 +90,12 @@ class Ledger:
 
     def _all_rings(self) -> list[Ring]:
         return [*self.rings, *(ring for ring in (self.evidence, self.history) if ring is not None)]
+
+    @property
+    def newest_ms(self) -> int:
+        """Where the newest pane begins that has records; 0 before there are any."""
+        finest = min(self.rings, key=lambda ring: ring.window.pane_ms)
+        return max([*finest.panes, *self.open_panes], default=0) * self.pane_ms
 
     def views(self, inside_ms: int) -> list[View]:
         """Every window as of the pane that `inside_ms` lies in."""
@@ -98,6 +109,10 @@ class Ledger:
     def snapshot(self) -> Snapshot:
         """All of it, as a file."""
         rings = {ring.window: dict(ring.panes) for ring in self._all_rings()}
+        excess = None
+        if self.lifetime_excess is not None:
+            panes = {ring.window: dict(ring.excess) for ring in self._all_rings()}
+            excess = Snapshot(self.schema, self.lifetime_excess, panes, dict(self.open_excess))
         return Snapshot(
             self.schema,
             self.lifetime.copy(),
@@ -106,14 +121,22 @@ class Ledger:
             self.watermark_ms,
             dict(self.invalid),
             first_ms=self.first_ms,
+            excess=excess,
         )
 
     def merge(self, snapshot: Snapshot) -> None:
         """Add another ledger's counts; SnapshotError, and nothing changes, where schema or windows differ."""
         merged = self.snapshot().merge(snapshot)
         for ring in self._all_rings():
+            beside = {} if snapshot.excess is None else snapshot.excess.rings.get(ring.window, {})
             for pane, counts in sorted(snapshot.rings.get(ring.window, {}).items()):
-                ring.add(pane, counts)
+                ring.add(pane, counts, beside.get(pane))
         self.lifetime, self.open_panes = merged.counts, dict(merged.open_panes)
         self.watermark_ms, self.invalid = merged.watermark_ms, dict(merged.invalid)
         self.first_ms = merged.first_ms
+        if merged.excess is not None:
+            self.lifetime_excess, self.open_excess = merged.excess.counts, dict(merged.excess.open_panes)
+
+
+def _plus(held: Counts | None, counts: Counts) -> Counts:
+    return counts if held is None else held + counts

@@ -32,7 +32,7 @@ class LiveDispersion:
         """Measure again if the last time is long ago."""
         if self._measured_pane is not None and closed_pane < self._measured_pane + EVERY_PANES:
             return
-        blocks = [counts for pane, counts in sorted(evidence.panes.items()) if pane <= closed_pane]
+        blocks = [evidence.worth(pane, self._schema) for pane in sorted(evidence.panes) if pane <= closed_pane]
         found = dispersion(self._schema, np.array(blocks)) if blocks else None
         if found is not None:
             self._measured_pane, self.ratio = closed_pane, found.ratio

@@ -17,9 +17,10 @@ from driftmon.monitor.arrival import arrive, by_pane
 from driftmon.monitor.assessment import Assessment
 from driftmon.monitor.batch import Batch, Receipt
 from driftmon.monitor.calibration import Calibration, evidence_pane_ms
+from driftmon.monitor.clocks import Clocks
 from driftmon.monitor.ledger import Ledger
 from driftmon.monitor.live_dispersion import LiveDispersion
-from driftmon.monitor.panes import Window, finest_pane_ms
+from driftmon.monitor.panes import Window, finest_pane_ms, worth
 from driftmon.monitor.quantities import QUANTITIES, evaluate, index_of
 from driftmon.monitor.references import Fixed, Reference
 from driftmon.monitor.report import Lifetime, Report
@@ -112,9 +113,10 @@ class Monitor:
         self._now_ms = (self._ledger.watermark_ms or 0) if now_ms is None else now_ms
         panes = self._panes(batch, kept)
         for pane, run in by_pane(codes if kept.all() else codes[:, kept], panes):
-            self._ledger.add(pane, self.schema.count(run))
+            counts, w = self.schema.count(run), batch.weight
+            self._ledger.add(pane, counts * w, counts * (w * w - w) if w > 1 else None)
             if self._running is not None:
-                self._running.add(run[run >= 0])
+                self._running.add(np.tile(run[run >= 0], batch.weight))
         self._ledger.note(batch, kept, self._now_ms)
         return Receipt(int(kept.sum()), late, rejected)
 
@@ -138,6 +140,7 @@ class Monitor:
     def tick(self, now_ms: int) -> Report:
         """Evaluate what is due and report. `now_ms` is the driver's clock; on event time it rules staleness only."""
         self._now_ms = now_ms
+        self._ledger.last_ms = np.minimum(self._ledger.last_ms, now_ms)  # noted by a clock that was ahead
         self._start_ms = now_ms if self._start_ms is None else self._start_ms
         if self.event_time:
             while (end_ms := self._next_end_ms()) is not None:
@@ -193,6 +196,33 @@ class Monitor:
             if len(spent) == len(calibration.spent_pane):
                 calibration.spent_pane = np.array(spent, dtype=np.int64)
 
+    @property
+    def clocks(self) -> Clocks:
+        """Last observations, seconds judged and in drift, surprisal: what a restart must be given back."""
+        ledger, watch = self._ledger, self._stopwatch
+        nats = np.zeros(len(self.schema.features)) if isinstance(self._yields, Fixed) else self._surprisal_nats()
+        return Clocks(
+            ledger.last_ms.copy(),
+            watch.evaluated_ms,
+            watch.drift_ms,
+            nats,
+            ledger.lifetime,
+            self._start_ms,
+            watch.at_ms,
+        )
+
+    def restore_clocks(self, clocks: Clocks) -> None:
+        """Go on with those of an earlier run; call it after `merge`, with `counted` in these bins."""
+        self._ledger.last_ms = clocks.last_ms.copy()
+        self._stopwatch.restore(clocks.evaluated_ms, clocks.drift_ms, clocks.looked_ms)
+        self._surprisal.restore(clocks.surprisal_nats, clocks.counted)
+        self._start_ms = clocks.start_ms
+
+    @property
+    def newest_ms(self) -> int:
+        """Where the newest pane begins that has records; 0 before there are any."""
+        return self._ledger.newest_ms
+
     def snapshot(self) -> Snapshot:
         """All counts, for a file, a merge or a restart."""
         return self._ledger.snapshot()
@@ -203,7 +233,8 @@ class Monitor:
             raise SnapshotError(
                 f"the snapshot was counted with another schema: {difference}; count it with this reference's"
             )
-        self._ledger.add(self._now_ms // self._pane_ms if self._pane_ms else 0, snapshot.counts)
+        excess = None if snapshot.excess is None else snapshot.excess.counts
+        self._ledger.add(self._now_ms // self._pane_ms if self._pane_ms else 0, snapshot.counts, excess)
 
     def merge(self, snapshot: Snapshot) -> None:
         """Add another monitor's counts, or restore by adding to none; SnapshotError where schema or windows differ."""
@@ -231,9 +262,10 @@ class Monitor:
         """Evaluate every window as of `at_ms`; on event time that is the end of the pane just closed."""
         self._measure(at_ms - 1 if self.event_time else at_ms)
         self._move(at_ms)
-        self._assessment.look(at_ms, self._values, self._pairs, self._ledger.evidence, self._ledger.first_ms or 0)
+        seen = self._seen
+        self._assessment.look(at_ms, self._values, self._pairs, seen, self._ledger.evidence, self._ledger.first_ms or 0)
         self._compare_dispersion(at_ms)
-        judged = ~self._assessment.insufficient(self._pairs, self._values[:, index_of("kl_noise_floor")])
+        judged = ~self._assessment.insufficient(seen, self._values[:, index_of("kl_noise_floor")])
         self._stopwatch.advance(at_ms, judged, self._assessment.firing())
         self._evaluated_ms = at_ms
         self._rebase()
@@ -254,7 +286,7 @@ class Monitor:
                 calibration.compare_with(self._yields, self._ledger.evidence, closed_pane)
 
     def _measure(self, inside_ms: int) -> None:
-        values, pairs = [], []
+        values, pairs, seen = [], [], []
         views = self._ledger.views(inside_ms)
         self._yields.look(self._ledger, inside_ms)
         for view, ring in zip(views, self._ledger.rings, strict=True):
@@ -264,7 +296,9 @@ class Monitor:
             kish = np.divide(pair.live_total**2, weights, out=np.zeros(len(weights)), where=weights > 0)
             values.append(evaluate(pair, kish, self.dispersion.average_at(kish)))
             pairs.append(pair)
+            seen.append(np.minimum(pair.live_total, kish))
         self._values, self._pairs = np.array(values).reshape(self._shape), tuple(pairs)
+        self._seen = np.array(seen).reshape(len(self.windows), len(self.schema.features))
 
     def _rebase(self) -> None:
         if self._running is not None:
@@ -291,10 +325,7 @@ class Monitor:
         For another stream that this one is the reference of; nothing here moves on.
         """
         ring = next(ring for ring in self._ledger.rings if ring.window.name == window)
-        view = ring.as_of(ring.window.pane_of(inside_ms))
-        total, squared = self.schema.totals(view.counts), self.schema.totals(view.squared)
-        worth = np.divide(total, squared, out=np.zeros(len(total)), where=squared > 0)
-        return np.asarray(view.counts * np.repeat(worth, self.schema.sizes))
+        return worth(self.schema, ring.as_of(ring.window.pane_of(inside_ms)))
 
     def _evidence_log10(self) -> Floats:
         """float64[F]: of the first calibrated rule that watches the feature; NaN before a pane has closed."""
@@ -330,7 +361,7 @@ class Monitor:
             self.windows,
             self._values,
             self._pairs,
-            statuses(self._assessment, self._values, self._pairs, quiet, self._yields.gathering, self.schema.names),
+            statuses(self._assessment, self._values, self._seen, quiet, self._yields.gathering, self.schema.names),
             alerts=self.alerts,
             changes=self._assessment.take_changes(),
             rules=self.rules,

@@ -1,6 +1,7 @@
 """Window and Ring: a sliding window is a sum of panes, a decayed one a weighted view of them.
 
-Law: integers do not drift, so the running total of a ring equals the sum of its panes, always.
+Law: integers do not drift, so the running total of a ring equals the sum of its panes, always. Where a row stands
+for w records its counts are w, and `excess` has w² - w: both add, and from both follows how much the counts are worth.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from driftmon.stats.columns import Floats
-from driftmon.stats.schema import Counts
+from driftmon.stats.schema import Counts, Schema
 
 PANES: Final = 60
 PANES_PER_HALF_LIFE: Final = 6
@@ -84,10 +85,20 @@ def span(milliseconds: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A window at one instant: counts float64[width] = sum of w c, squared = sum of w^2 c (w = 1 unless decayed)."""
+    """A window at one instant: counts float64[width] = sum of w c, squared = sum of w^2 c.
+
+    w = 1 unless the window decays or rows were thinned.
+    """
 
     counts: Floats
     squared: Floats
+
+
+def worth(schema: Schema, view: View) -> Floats:
+    """float64[width]: the same shares in as many observations as the weights stand for (Kish), (Σ w)² / Σ w²."""
+    total, squared = schema.totals(view.counts), schema.totals(view.squared)
+    scale = np.divide(total, squared, out=np.zeros(len(total)), where=squared > 0)
+    return np.asarray(view.counts * np.repeat(scale, schema.sizes))
 
 
 class Ring:
@@ -103,10 +114,12 @@ class Ring:
         self.window = window
         self.length = length
         self.panes: dict[int, Counts] = {}
+        self.excess: dict[int, Counts] = {}  # only of panes with thinned rows
         self._total = np.zeros(width, dtype=np.int64)
+        self._excess_total = np.zeros(width, dtype=np.int64)
         self._newest: int | None = None
 
-    def add(self, pane: int, counts: Counts) -> None:
+    def add(self, pane: int, counts: Counts, excess: Counts | None = None) -> None:
         """Add counts to a pane; one that has left the window already is past use and not kept."""
         self._move_to(pane)
         if self._gone(pane):
@@ -114,13 +127,16 @@ class Ring:
         held = self.panes.get(pane)
         self.panes[pane] = counts.copy() if held is None else held + counts
         self._total += counts
+        if excess is not None:
+            self.excess[pane] = self.excess[pane] + excess if pane in self.excess else excess.copy()
+            self._excess_total += excess
 
     def view(self, current: int) -> View:
         """The window as of pane `current` and the PANES - 1 before it; the current one may be partial."""
         self._move_to(current)
         if self.window.half_life_ms is None:
             counts = self._total.astype(np.float64)
-            return View(counts, counts)
+            return View(counts, counts + self._excess_total if self.excess else counts)
         newest = current if self._newest is None else self._newest
         return self._decayed(newest)
 
@@ -134,13 +150,14 @@ class Ring:
         """
         if self.window.half_life_ms is not None:
             return self._decayed(current)
-        counts = self.between(current - self.length + 1 if self.window.pane_ms else 0, current).astype(np.float64)
-        return View(counts, counts)
+        return self.between(current - self.length + 1 if self.window.pane_ms else 0, current)
 
-    def between(self, first: int, last: int) -> Counts:
-        """int64[width]: the panes from `first` to `last`, both included."""
-        held = (counts for pane, counts in self.panes.items() if first <= pane <= last)
-        return sum(held, start=np.zeros(len(self._total), dtype=np.int64))
+    def between(self, first: int, last: int) -> View:
+        """The panes from `first` to `last`, both included, whatever their age."""
+        zero = np.zeros(len(self._total), dtype=np.int64)
+        counts = sum((held for pane, held in self.panes.items() if first <= pane <= last), start=zero)
+        excess = sum((held for pane, held in self.excess.items() if first <= pane <= last), start=zero)
+        return View(counts.astype(np.float64), (counts + excess).astype(np.float64))
 
     def weight(self, pane: int, newest: int) -> float:
         """What an observation of a pane counts for when `newest` is the current one."""
@@ -154,22 +171,29 @@ class Ring:
             if newest - self.length < pane <= newest:
                 weight = self.weight(pane, newest)
                 decayed += weight * held
-                squared += weight * weight * held
+                squared += weight * weight * (held + self.excess[pane] if pane in self.excess else held)
         return View(decayed, squared)
 
-    def sums(self, newest: int, lag_panes: Counts) -> Floats:
-        """float64[L, width]: the counts of the last 1, 2, ... `lag_panes` panes up to and including `newest`.
+    def worth(self, pane: int, schema: Schema) -> Floats:
+        """float64[width]: a pane's counts, worth as many rows as they came from: thinned ones less."""
+        counts = self.panes[pane]
+        if pane not in self.excess:
+            return counts.astype(np.float64)
+        return worth(schema, View(counts.astype(np.float64), (counts + self.excess[pane]).astype(np.float64)))
+
+    def sums(self, newest: int, lag_panes: Counts, schema: Schema) -> Floats:
+        """float64[L, width]: what the last 1, 2, ... `lag_panes` panes up to and including `newest` are worth.
 
         >>> ring = Ring(Window("evidence", 60_000), width=1, length=256)
         >>> ring.add(7, np.array([5])); ring.add(8, np.array([3])); ring.add(9, np.array([1]))
-        >>> ring.sums(8, np.array([1, 2, 5])).ravel().tolist()
+        >>> ring.sums(8, np.array([1, 2, 5]), Schema(())).ravel().tolist()
         [3.0, 8.0, 8.0]
         """
         steps = np.zeros((len(lag_panes), len(self._total)))
-        for pane, counts in self.panes.items():
+        for pane in self.panes:
             step = int(np.searchsorted(lag_panes, newest - pane + 1))
             if pane <= newest and step < len(steps):
-                steps[step] += counts
+                steps[step] += self.worth(pane, schema)
         return np.cumsum(steps, axis=0)
 
     def _gone(self, pane: int) -> bool:
@@ -180,3 +204,4 @@ class Ring:
             self._newest = pane
             for old in [held for held in self.panes if self._gone(held)]:
                 self._total -= self.panes.pop(old)
+                self._excess_total -= self.excess.pop(old, 0)

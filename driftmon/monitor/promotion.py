@@ -33,6 +33,9 @@ def promoted(snapshots: Sequence[Snapshot], window: str | None = None, source: s
     counts = sum(panes.values(), start=np.zeros(total.schema.width, dtype=np.int64))
     if not counts.any():
         raise SnapshotError(f"window {chosen.name} is empty: nothing was counted in it; wait for records")
+    if total.excess is not None and panes.keys() & _newest(chosen, _panes(total.excess, chosen)).keys():
+        cure = "choose another window, or wait until they have left it"
+        raise SnapshotError(f"window {chosen.name} has records that were thinned (overload: sample); {cure}")
     found = dispersion.dispersion(total.schema, np.array([panes[pane] for pane in sorted(panes)]))
     span_ms = (min(panes) * chosen.pane_ms, (max(panes) + 1) * chosen.pane_ms)
     provenance = {

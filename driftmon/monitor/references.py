@@ -26,7 +26,7 @@ from driftmon.monitor.arrival import by_pane
 from driftmon.monitor.batch import Batch
 from driftmon.monitor.blocks import Blocks, blocks_of
 from driftmon.monitor.ledger import Ledger
-from driftmon.monitor.panes import PANES, Ring, Window, finest_pane_ms, span
+from driftmon.monitor.panes import PANES, Ring, Window, finest_pane_ms, span, worth
 from driftmon.monitor.slots import Slots, slots_of
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.stats import dispersion
@@ -122,12 +122,12 @@ class Trailing:
         first, ring = last - PANES + 1, ledger.history
         if ring is None or ledger.first_ms is None or ledger.first_ms // self._window.pane_ms > first:
             return
-        counts = ring.between(first, last).astype(np.float64)
+        schema = self.snapshot.schema
+        counts = worth(schema, ring.between(first, last))
         if self._last == last and np.array_equal(counts, self._counts):
             return  # the very same array, so that what was derived from it still holds
         self._last, self._counts, self.gathering = last, counts, False
-        blocks = [held for pane, held in sorted(ring.panes.items()) if first <= pane <= last]
-        schema = self.snapshot.schema
+        blocks = [ring.worth(pane, schema) for pane in sorted(ring.panes) if first <= pane <= last]
         found = dispersion.dispersion(schema, np.array(blocks).reshape(len(blocks), schema.width))
         self.dispersion = found or dispersion.independent(schema)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -46,6 +47,7 @@ class Snapshot:
     `watermark_ms` is None for a monitor on arrival time. `invalid` counts unreadable values by
     (feature, reason). `provenance` says where the counts come from; merge keeps what both agree on.
     `slots` are the counts of each hour of a day or a week (`slots_by`), all of `counts`, or there are none.
+    `excess` has w² - w beside each count w of a row that stands for w records; None where all stand for themselves.
     """
 
     schema: Schema
@@ -60,6 +62,7 @@ class Snapshot:
     first_ms: int | None = None
     slots_by: Slots | None = None
     slots: Panes = field(default_factory=dict)
+    excess: Snapshot | None = None
 
     def measured_dispersion(self) -> Dispersion:
         """What the panes of this reference showed; phi = 1 where it keeps none. SnapshotError if it does not fit."""
@@ -102,6 +105,7 @@ class Snapshot:
             first_ms=min((at for at in (self.first_ms, other.first_ms) if at is not None), default=None),
             slots_by=slots_by,
             slots=slots,
+            excess=other.excess if self.excess is None else self.excess.merge(other.excess or _none(self.schema)),
         )
 
     def _merged_slots(self, other: Snapshot) -> tuple[Slots | None, Panes]:
@@ -125,6 +129,9 @@ class Snapshot:
         lines = [f'"features": [\n{_lines(self._features())}\n]', f'"panes": [{_lines(self._panes())}]']
         if self.slots_by is not None:
             lines += [_pair("slots_by", self.slots_by), f'"slots": [\n{_lines(self._slots(self.slots_by))}\n]']
+        if self.excess is not None:
+            whole = {"window": None, "pane": None, "counts": self.excess.counts.tolist()}
+            lines.append(f'"excess": [{_lines(chain([whole], self.excess._panes()))}]')
         lines = [*(_pair(key, head[key]) for key in head), *lines, *(_pair(key, tail[key]) for key in tail)]
         body = ",\n".join(lines)
         return ("{" + body + f',\n"checksum": "{_checksum(body)}"}}\n').encode("utf-8", "surrogatepass")
@@ -150,7 +157,9 @@ class Snapshot:
         """Read a file; SnapshotError names what is wrong with it."""
         try:
             return _read(data)
-        except (KeyError, TypeError, AttributeError, OverflowError) as fault:
+        except SnapshotError:
+            raise
+        except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError) as fault:
             raise SnapshotError(f"the snapshot lacks or garbles a part: {fault!r}; build it again") from fault
 
 
@@ -181,14 +190,11 @@ def _read(data: bytes) -> Snapshot:
     rings: dict[Window, dict[int, Counts]] = {
         Window(str(s["name"]), int(s["pane_ms"]), s["half_life_ms"]): {} for s in shapes
     }
-    open_panes: dict[int, Counts] = {}
-    panes_of = {window.name: panes for window, panes in rings.items()} | {None: open_panes}
-    for entry in tree.get("panes", ()):
-        panes_of[entry["window"]][int(entry["pane"])] = _counts(entry["counts"], schema.width)
+    open_panes = _read_panes(tree.get("panes", ()), rings, schema)
     invalid = {
         (name, reason): int(n) for name, reasons in tree.get("invalid", {}).items() for reason, n in reasons.items()
     }
-    extras = {key: tree.get(key) or {} for key in ("provenance", "sums", "dispersion")}
+    extras = {key: _mapping(tree, key) for key in ("provenance", "sums", "dispersion")}
     flat = np.concatenate(counts) if counts else np.zeros(0, dtype=np.int64)
     first_ms, watermark_ms = (None if tree.get(key) is None else int(tree[key]) for key in ("first_ms", "watermark_ms"))
     slots_by, slots = _read_slots(tree, schema, flat)
@@ -203,7 +209,41 @@ def _read(data: bytes) -> Snapshot:
         first_ms=first_ms,
         slots_by=slots_by,
         slots=slots,
+        excess=_read_excess(tree.get("excess"), rings, schema),
     )
+
+
+def _read_panes(
+    entries: Iterable[Mapping[str, Any]], rings: Mapping[Window, dict[int, Counts]], schema: Schema
+) -> dict[int, Counts]:
+    """Into the rings; those that are open are returned."""
+    open_panes: dict[int, Counts] = {}
+    panes_of = {window.name: panes for window, panes in rings.items()} | {None: open_panes}
+    for entry in entries:
+        panes_of[entry["window"]][int(entry["pane"])] = _counts(entry["counts"], schema.width)
+    return open_panes
+
+
+def _read_excess(entries: Any, rings: Mapping[Window, Panes], schema: Schema) -> Snapshot | None:
+    if not entries:
+        return None
+    whole, *panes = entries
+    beside: dict[Window, dict[int, Counts]] = {window: {} for window in rings}
+    open_panes = _read_panes(panes, beside, schema)
+    return Snapshot(schema, _counts(whole["counts"], schema.width), beside, open_panes)
+
+
+def _none(schema: Schema) -> Snapshot:
+    return Snapshot(schema, np.zeros(schema.width, dtype=np.int64))
+
+
+def _mapping(tree: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = tree.get(key) or {}
+    if not isinstance(found, dict):
+        raise SnapshotError(f"{key} is no map: drop it, or build the snapshot again")
+    if key == "sums" and not all(type(number) is int for number in found.values()):
+        raise SnapshotError("sums must be whole numbers")
+    return found
 
 
 def _read_slots(tree: Mapping[str, Any], schema: Schema, counts: Counts) -> tuple[Slots | None, dict[int, Counts]]:
@@ -276,6 +316,13 @@ def _added(one: Panes, other: Panes) -> Panes:
 
 def _merged_provenance(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Numbers of records add, spans widen, sources are listed together; the rest is kept where both agree."""
+    try:
+        return _joined_provenance(one, other)
+    except (KeyError, TypeError) as fault:
+        raise SnapshotError(f"the provenance is garbled ({fault!r}): drop it, or build the snapshot again") from fault
+
+
+def _joined_provenance(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     merged = {key: one[key] for key in one if other.get(key) == one[key]}
     if "records" in one and "records" in other:
         merged["records"] = one["records"] + other["records"]

@@ -15,24 +15,27 @@ from driftmon.monitor.assessment import Assessment
 from driftmon.monitor.quantities import index_of
 from driftmon.monitor.report import Status
 from driftmon.stats.columns import Floats
-from driftmon.stats.divergences import Pair
+from driftmon.stats.schema import Counts
 
 
 def statuses(
     assessment: Assessment,
     values: Floats,
-    pairs: Sequence[Pair],
+    seen: Floats,
     quiet: NDArray[np.bool_],
     gathering: bool,
     names: Sequence[str],
 ) -> Mapping[str, Status]:
-    """A status per feature; `quiet` bool[F]: not seen for too long; `gathering`: there is no P yet."""
+    """A status per feature; `quiet` bool[F]: not seen for too long; `gathering`: there is no P yet.
+
+    `seen` float64[W, F]: the observations that `min_observations` is about.
+    """
     weak, significant = np.zeros(len(names), dtype=np.bool_), np.zeros(len(names), dtype=np.bool_)
     for calibration in assessment.calibrations.values():
         weak |= calibration.weak
         if calibration.finding is not None:
             significant |= calibration.finding.flagged
-    insufficient = assessment.insufficient(pairs, values[:, index_of("kl_noise_floor")])
+    insufficient = assessment.insufficient(seen, values[:, index_of("kl_noise_floor")])
     warming = np.full(len(names), gathering)
     said = {
         Status.STALE: quiet,
@@ -54,11 +57,15 @@ class Stopwatch:
         self.drift_ms = np.zeros(features, dtype=np.int64)
         self.evaluated_ms = np.zeros(features, dtype=np.int64)
         self._longest_step_ms = longest_step_ms
-        self._at_ms: int | None = None
+        self.at_ms: int | None = None
 
     def advance(self, at_ms: int, judged: NDArray[np.bool_], drifting: NDArray[np.bool_]) -> None:
         """Add the time since the last look, at most one pane: silence is no evidence of health."""
-        passed_ms = 0 if self._at_ms is None else min(max(at_ms - self._at_ms, 0), self._longest_step_ms)
-        self._at_ms = at_ms
+        passed_ms = 0 if self.at_ms is None else min(max(at_ms - self.at_ms, 0), self._longest_step_ms)
+        self.at_ms = at_ms
         self.evaluated_ms = self.evaluated_ms + np.where(judged, passed_ms, 0)
         self.drift_ms = self.drift_ms + np.where(drifting, passed_ms, 0)
+
+    def restore(self, evaluated_ms: Counts, drift_ms: Counts, at_ms: int | None) -> None:
+        """Go on from an earlier run's."""
+        self.evaluated_ms, self.drift_ms, self.at_ms = evaluated_ms, drift_ms, at_ms

@@ -12,7 +12,7 @@ from driftmon.stats.schema import Counts, Schema
 
 
 class Surprisal:
-    """The sum so far. A restart begins it anew, with all restored counts under the P of then."""
+    """The sum so far, of the rows counted so far."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
@@ -24,3 +24,7 @@ class Surprisal:
         self._nats = self._nats + self._schema.totals((lifetime - self._counted) * -log_p)
         self._counted = lifetime.copy()
         return self._nats
+
+    def restore(self, nats: Floats, counted: Counts) -> None:
+        """Go on from an earlier run's sum; rows beyond `counted` fall under the next P."""
+        self._nats, self._counted = nats, counted.copy()

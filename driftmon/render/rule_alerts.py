@@ -208,6 +208,15 @@ def _daemon() -> Iterator[Alerting]:
         labels=WARNING,
     )
     yield Alerting(
+        "DriftmonStateRecovered",
+        f"count by ({FLEET}) (max without (source) (driftmon_state_recovered) == 1)",
+        "The state of a driftmon was damaged; it went on with a copy of it, or empty.",
+        "{{ $value }} pods of job {{ $labels.job }} found their state damaged when they started; what was counted "
+        "since the copy is lost, except what sources could give again.",
+        labels=WARNING,
+        why="1 as long as that process lives; it ends with the next orderly restart.",
+    )
+    yield Alerting(
         "DriftmonNotificationsFailing",
         f"sum by ({FLEET}, sink) (rate(driftmon_alert_notifications_failed_total[15m]))\n"
         f"/ (sum by ({FLEET}, sink) (rate(driftmon_alert_notifications_total[15m])) > 0) > {FAILED:g}",

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from driftmon.outward.login import Login
 from driftmon.render.alertmanager import bad_label_name, v2_alert
 from driftmon.render.notice import Notice
 from driftmon.sinks.base import Reject, Retry, checked_endpoint, client, post
@@ -20,17 +20,15 @@ POISON_STATUS = (400, 422)  # about the content, so a part of the batch may pass
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Login):
     """Which Alertmanager, and with what credentials."""
 
     endpoint: str = field(
         metadata={"doc": "Base URL of one Alertmanager, http://host:9093; one sink per cluster member."}
     )
-    bearer_token_file: Path | None = field(
-        default=None, metadata={"doc": "File with a token sent as Authorization: Bearer; read anew for each request."}
-    )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checked_endpoint(self.endpoint)
 
 
@@ -42,7 +40,7 @@ class Sink:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._url = options.endpoint.rstrip("/") + "/api/v2/alerts"
-        self._http = client()
+        self._http = client(options)
 
     async def send(self, alerts: Sequence[Notice], now_ms: int) -> None:
         refused = [notice for notice in alerts if bad_label_name(notice) is not None]
@@ -77,17 +75,8 @@ class Sink:
             return
         body = json.dumps([v2_alert(notice, now_ms) for notice in alerts]).encode()
         try:
-            await post(self._http, self._url, body, self._credentials())
+            await post(self._http, self._url, body, {}, self._options)
         except Reject as rejected:
             if rejected.status in POISON_STATUS:
                 raise
             raise Retry(str(rejected)) from None
-
-    def _credentials(self) -> dict[str, str]:
-        path = self._options.bearer_token_file
-        if path is None:
-            return {}
-        try:
-            return {"Authorization": f"Bearer {path.read_text().strip()}"}
-        except OSError as error:
-            raise Retry(f"cannot read bearer_token_file {path}: {error.strerror}") from None

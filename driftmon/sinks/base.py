@@ -6,12 +6,14 @@ will never be taken; the others were). Resending, backing off and counting are t
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
-import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
+from driftmon.outward.login import Login, LoginError
+from driftmon.outward.targets import Resolve, addresses_of, forbidden, literal
 from driftmon.render.notice import Notice
 
 if TYPE_CHECKING:
@@ -20,9 +22,9 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 3.0
 TOTAL_SECONDS: Final = 10.0
 RETRIED_STATUS: Final = frozenset({408, 425, 429})  # and every 5xx
-METADATA_V6: Final = ipaddress.ip_address("fd00:ec2::254")
 REDACTED: Final = "<redacted>"
 SHOWN_REPLY: Final = 200  # characters of a refusal worth logging
+READ_REPLY: Final = 4096  # bytes of one that are read at all
 
 
 class Retry(Exception):  # noqa: N818  a wish, not an error
@@ -57,7 +59,8 @@ class Sink(Protocol):
 
 
 def checked_endpoint(endpoint: str) -> str:
-    """An http(s) URL with a host that is no link-local address, else ValueError.
+    """An http(s) URL whose host, where it is an address, may be asked, else ValueError. Names are judged when they
+    are resolved, for each request.
 
     >>> checked_endpoint("http://127.0.0.1:9093/")
     'http://127.0.0.1:9093/'
@@ -72,8 +75,9 @@ def checked_endpoint(endpoint: str) -> str:
         fine = False
     if not fine:
         raise ValueError(f"{endpoint!r} is no http or https URL; write it as http://host:port")
-    if _hands_out_credentials(parts.hostname or ""):
-        raise ValueError(f"{endpoint!r} is where clouds hand out credentials; name the receiver's own address")
+    address = literal(parts.hostname or "")
+    if address is not None and (reason := forbidden(address)):
+        raise ValueError(f"{endpoint!r}: the address {reason}; name the receiver's own address")
     return endpoint
 
 
@@ -89,38 +93,57 @@ def shown_url(url: str) -> str:
     return f"{parts.scheme}://{host}{hidden}"
 
 
-def _hands_out_credentials(host: str) -> bool:
-    """169.254.0.0/16, fe80::/10 and the IPv6 twin of the metadata service, written as addresses."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_link_local or address == METADATA_V6
-
-
-def client() -> httpx.AsyncClient:
+def client(login: Login, resolve: Resolve = addresses_of) -> httpx.AsyncClient:
     """An HTTP client that follows no redirects and takes no proxy or credentials from the environment."""
     import httpx  # noqa: PLC0415  17 MB that a daemon with the log sink alone never needs
 
+    from driftmon.outward.pinned import AsyncPinned  # noqa: PLC0415
+
     return httpx.AsyncClient(
-        timeout=httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS), follow_redirects=False, trust_env=False
+        transport=AsyncPinned(login, resolve),
+        timeout=httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
+        follow_redirects=False,
+        trust_env=False,
     )
 
 
-async def post(http: httpx.AsyncClient, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+async def post(http: httpx.AsyncClient, url: str, body: bytes, headers: Mapping[str, str], login: Login) -> None:
     """POST once. 2xx returns; a timeout, a broken connection, 408, 425, 429, 5xx raise Retry; the rest Reject."""
     import httpx  # noqa: PLC0415
 
+    sent = {"Content-Type": "application/json", **headers, **_authorization(login)}
     try:
-        reply = await http.post(url, content=body, headers={"Content-Type": "application/json", **headers})
-    except httpx.TransportError as error:
+        async with asyncio.timeout(TOTAL_SECONDS), http.stream("POST", url, content=body, headers=sent) as reply:
+            said = b"" if reply.is_success else await _beginning(reply)
+    except LoginError as error:
+        raise Retry(str(error)) from None
+    except TimeoutError:
+        raise Retry(f"{shown_url(url)}: no whole answer within {TOTAL_SECONDS:.0f} s") from None
+    except (httpx.TransportError, httpx.DecodingError) as error:
         raise Retry(f"{shown_url(url)}: {type(error).__name__} {error}".rstrip()) from None
     if reply.is_success:
         return
-    said = f"{shown_url(url)}: {reply.status_code} {reply.text[:SHOWN_REPLY].strip()}"
+    told = f"{shown_url(url)}: {reply.status_code} {said.decode(errors='replace')[:SHOWN_REPLY].strip()}"
     if reply.status_code in RETRIED_STATUS or reply.is_server_error:
-        raise Retry(said, _seconds(reply.headers.get("Retry-After"), reply.headers.get("Date")))
-    raise Reject(said, status=reply.status_code)
+        raise Retry(told, _seconds(reply.headers.get("Retry-After"), reply.headers.get("Date")))
+    raise Reject(told, status=reply.status_code)
+
+
+def _authorization(login: Login) -> dict[str, str]:
+    try:
+        return login.headers()
+    except LoginError as error:
+        raise Retry(str(error)) from None
+
+
+async def _beginning(reply: httpx.Response) -> bytes:
+    """A receiver may answer without end."""
+    found = b""
+    async for chunk in reply.aiter_bytes(READ_REPLY):
+        found += chunk
+        if len(found) >= READ_REPLY:
+            break
+    return found
 
 
 def _seconds(retry_after: str | None, date: str | None) -> float | None:

@@ -13,14 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from driftmon.outward.login import Login
 from driftmon.render.alertmanager import webhook_body
 from driftmon.render.notice import Notice
 from driftmon.sinks.base import Reject, Retry, checked_endpoint, client, post
 
 
 @dataclass(frozen=True)
-class Options:
-    """Where to post and how to sign."""
+class Options(Login):
+    """Where to post, how to log in and how to sign."""
 
     endpoint: str = field(metadata={"doc": "The URL that receives the POST; redirects are not followed."})
     secret_file: Path | None = field(
@@ -29,6 +30,7 @@ class Options:
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checked_endpoint(self.endpoint)
 
 
@@ -39,13 +41,13 @@ class Sink:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._http = client()
+        self._http = client(options)
 
     async def send(self, alerts: Sequence[Notice], now_ms: int) -> None:
         body = json.dumps(webhook_body(alerts)).encode()
         headers = {"Idempotency-Key": _key(alerts), **self._signature(body, now_ms)}
         try:
-            await post(self._http, self._options.endpoint, body, headers)
+            await post(self._http, self._options.endpoint, body, headers, self._options)
         except Reject as rejected:
             raise Reject(str(rejected), alerts, rejected.status) from None
 

@@ -6,7 +6,7 @@ Law: a block holds whole records only and is acknowledged exactly once, with Set
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -16,11 +16,15 @@ BLOCK_BYTES: Final = 256 * 1024  # one block keeps the pump busy for about a mil
 
 Format: TypeAlias = Literal["ndjson", "csv"]
 Position: TypeAlias = Mapping[str, int | str]  # opaque to everyone but the source that made it; survives JSON
+Positions: TypeAlias = Mapping[str, Position]  # by origin
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A block was counted: rows used, records refused by reason, rows too late; `durable` once on disk."""
+    """A block was counted: rows used, records refused by reason, rows too late; `durable` once on disk.
+
+    `sampled_out` records were left out by chance under overload; those used count for them.
+    """
 
     accepted: int
     rejected: Mapping[str, int] = field(default_factory=dict)
@@ -28,6 +32,7 @@ class Settled:
     errors: tuple[LineError, ...] = ()
     duplicate: bool = False
     durable: bool = False
+    sampled_out: int = 0
 
 
 def joined(parts: Sequence[Settled]) -> Settled:
@@ -42,6 +47,7 @@ def joined(parts: Sequence[Settled]) -> Settled:
         sum(part.late for part in parts),
         tuple(errors[:MAX_ERRORS]),
         durable=all(part.durable for part in parts),
+        sampled_out=sum(part.sampled_out for part in parts),
     )
 
 
@@ -60,6 +66,7 @@ class Block:
     `position` is where its source would go on after this block. `first_line` is the number of the
     block's first line in its input, so that errors name the line a person can look up. Blocks of one
     request are counted and committed together: all but the last have `more`, and share its `key`.
+    Each record stands for `weight` records that arrived.
     """
 
     stream: str
@@ -72,6 +79,7 @@ class Block:
     first_line: int = 1
     key: str = ""
     more: bool = False
+    weight: int = 1
 
 
 class Limits(Protocol):
@@ -81,15 +89,29 @@ class Limits(Protocol):
     def line_bytes(self) -> int: ...
 
 
+@dataclass(slots=True)
+class Progress:
+    """What a source tells of itself: losses that it noticed, and what it has still to read, where that is known."""
+
+    gap_events: int = 0
+    lag_records: Callable[[], int] | None = None
+    lag_bytes: Callable[[], int] | None = None
+
+
 class Source(Protocol):
     """The world in. `Source(stream, options, limits)`; `blocks` ends at the end of input.
 
-    `origin` is the same in each of its blocks: the name under which its position is kept.
+    `origin` names it for people. Each block's own origin is the name its position is kept under, in the transaction
+    of its counts: one for a file, one a partition for a broker. `blocks` goes on from all that are kept for the stream
+    and looks up its own; while the disk is full the next block is not asked for. A block with a position is
+    acknowledged once that is on the disk (at once where nothing is kept): then the broker may be told.
     """
 
     @property
     def origin(self) -> str: ...
-    def blocks(self, resume: Position | None) -> AsyncIterator[Block]: ...
+    @property
+    def progress(self) -> Progress: ...
+    def blocks(self, resume: Positions) -> AsyncGenerator[Block, None]: ...
 
 
 class Lines:
@@ -108,6 +130,7 @@ class Lines:
         self._limit = line_bytes
         self._quotes = quotes
         self._torn = b""
+        self._cut_bytes = 0  # of the torn line, and not kept
 
     def feed(self, data: bytes) -> bytes:
         """The lines that are complete now."""
@@ -115,17 +138,18 @@ class Lines:
         end = self._last_line_end(data)
         whole, torn = data[:end], data[end:]
         self._torn = torn[: self._limit + 1]
+        self._cut_bytes = len(torn) - len(self._torn) + (0 if whole else self._cut_bytes)
         return whole
 
     def rest(self) -> bytes:
         """The torn last line, at the end of input; forgotten here."""
-        torn, self._torn = self._torn, b""
+        torn, self._torn, self._cut_bytes = self._torn, b"", 0
         return torn
 
     @property
     def torn_bytes(self) -> int:
-        """How many bytes wait for the rest of their line."""
-        return len(self._torn)
+        """How many bytes of the input wait for the rest of their line, kept or not."""
+        return len(self._torn) + self._cut_bytes
 
     def _last_line_end(self, data: bytes) -> int:
         last = end = data.rfind(b"\n") + 1

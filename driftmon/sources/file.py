@@ -1,25 +1,29 @@
 """`type: file`: a whole file, or a growing one with `follow`.
 
-Law: every complete line is read once, whatever happens to the name: a file that was renamed is read to its
-end before the new one is opened. A file that shrank was truncated and is read from its start; what was
-written between the last read and the truncation is gone, which is why rename and create is the better rotation.
+Law: every complete line is read once, whatever happens to the name: a file that was renamed, while it was read or
+while nobody did, is read to its end before the next one. Where the unread end of a file is gone, that is a gap, which
+is counted: truncated without a copy, or removed. copytruncate is read from its copy, but what is written between
+the copy and the truncation is in neither: rename and create is the better rotation.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gzip
-import hashlib
+import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Final, TypeAlias
 
-from driftmon.sources.base import BLOCK_BYTES, Block, Format, Limits, Lines, Position, with_header
+from driftmon.sources.base import BLOCK_BYTES, Block, Format, Limits, Lines, Position, Positions, Progress, with_header
+from driftmon.sources.rotation import Opened, after, where
 
 POLL_S: Final = 0.25
-HEAD_BYTES: Final = 1024  # of the file's first bytes make its identity, for inode numbers are used again
+
+Place: TypeAlias = tuple[Opened, Position | None]  # the file, and where to go on in it
+
+log: Final = logging.getLogger("driftmon.sources")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,105 +42,143 @@ class Options:
 
 
 class Source:
-    """Goes on at the stored position if the file is still the same one, else at its start."""
+    """Goes on at the stored position, in that file or a copy of it wherever it is now; without one, at the start."""
 
     def __init__(self, stream: str, options: Options, limits: Limits) -> None:
         self.origin = f"file:{options.path}"
+        self.progress = Progress(lag_bytes=self._lag_bytes if options.follow else None)
         self._stream = stream
         self._path = options.path
         self._follow = options.follow
         self._format: Format = options.format or _format_of(options.path)
         self._line_bytes = limits.line_bytes
+        self._reading: _Reading | None = None
 
-    async def blocks(self, resume: Position | None) -> AsyncIterator[Block]:
+    async def blocks(self, resume: Positions) -> AsyncGenerator[Block, None]:
+        opened, start = await self._open(resume.get(self.origin))
         while True:
-            with await self._open() as file:
-                async for block in self._read(file, resume):
+            reading = self._reading = _Reading(opened, self._format, self._line_bytes, start)
+            try:
+                async for block in self._read(reading):
                     yield block
-            resume = None
+            except BaseException:
+                if reading.next is not None:
+                    reading.next.file.close()
+                raise
+            finally:
+                self._reading = None
+                opened.file.close()
             if not self._follow:
                 return
+            # The next file from its start; or what is left of one that was truncated, from where that was read.
+            opened, start = (reading.next, None) if reading.next is not None else await self._find(reading.last)
 
-    async def _open(self) -> BinaryIO:
+    async def _open(self, position: Position | None) -> Place:
+        if self._follow and position is not None:
+            return await self._find(position)
         while True:
             try:
-                opened = gzip.open if self._path.suffix == ".gz" else open
-                return cast(BinaryIO, opened(self._path, "rb"))
+                opened = await asyncio.to_thread(Opened, self._path)
             except FileNotFoundError:
                 if not self._follow:
                     raise
                 await asyncio.sleep(POLL_S)
-
-    async def _read(self, file: BinaryIO, resume: Position | None) -> AsyncIterator[Block]:
-        """One file, to its end: the end of its bytes, or, followed, when another file has its name or it shrank."""
-        reading = _Reading(file, Lines(self._line_bytes, quotes=b'"' if self._format == "csv" else b""))
-        reading.resume(resume, self._format)
-        while True:
-            data = await asyncio.to_thread(file.read, BLOCK_BYTES)
-            if data:
-                whole = reading.feed(data)
-            elif not self._follow or await self._is_over(file):
-                # Once more: the writer may have added a line between our read and the rotation.
-                whole = reading.feed(await asyncio.to_thread(file.read)) + reading.lines.rest()
             else:
-                continue
+                return opened, position if position is not None and opened.is_of(position) else None
+
+    async def _find(self, position: Position) -> Place:
+        """The file of a position, to go on there; where it is gone, the one after it from its start."""
+        for _ in range(2):  # a rotation may be under way
+            if (found := await asyncio.to_thread(where, self._path, position)) is not None:
+                return found, position
+            await asyncio.sleep(POLL_S)
+        self.progress.gap_events += 1
+        log.error(
+            "stream %s: %s was truncated or removed after byte %d (line %d) was read, and there is no copy: "
+            "what was written there later is lost; rotate by rename and create",
+            self._stream, self._path, position["offset"], position["line"],
+        )  # fmt: skip
+        while (found := await asyncio.to_thread(after, self._path, position)) is None:
+            await asyncio.sleep(POLL_S)
+        return found, None
+
+    async def _read(self, reading: _Reading) -> AsyncIterator[Block]:
+        """One file, until there is no more of it, ever: then `reading.next` is the next one, None if it was truncated.
+
+        Followed, it is read once more after the next one was begun: its writer may have added a line before that.
+        """
+        over = not self._follow
+        while True:
+            data = await asyncio.to_thread(reading.opened.file.read, BLOCK_BYTES)
+            if self._follow and reading.opened.changed:
+                return
+            whole = reading.lines.feed(data) if data or not over else reading.lines.rest()
             if whole:
                 yield self._block(reading, whole)
-            if not data:
+            if data:
+                continue
+            if over:
                 return
+            reading.next = await asyncio.to_thread(self._next, reading)
+            over = reading.next is not None
+            if not over:
+                await asyncio.sleep(POLL_S)
 
-    async def _is_over(self, file: BinaryIO) -> bool:
-        await asyncio.sleep(POLL_S)
-        held = os.fstat(file.fileno())
-        if held.st_size < file.tell():
-            return True
+    def _next(self, reading: _Reading) -> Opened | None:
         try:
-            named = self._path.stat()
+            if os.path.samestat(self._path.stat(), reading.opened.status):
+                return None
         except FileNotFoundError:
-            return False
-        return (named.st_dev, named.st_ino) != (held.st_dev, held.st_ino)
+            pass  # between rename and create there may be rotated files that are newer
+        return after(self._path, reading.position())
 
     def _block(self, reading: _Reading, whole: bytes) -> Block:
         line = reading.line - reading.header.count(b"\n")
         reading.line += whole.count(b"\n")
         data, reading.header = with_header(self._format, reading.header, whole)
-        position = reading.position()
-        return Block(self._stream, "file", self._format, data, position, origin=self.origin, first_line=line)
+        reading.last = reading.position()
+        return Block(self._stream, "file", self._format, data, reading.last, origin=self.origin, first_line=line)
+
+    def _lag_bytes(self) -> int:
+        """Not read yet: of the file that is read, and of the one that has the name if that is another."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return 0 if self._reading is None else self._reading.rest_bytes
+        if self._reading is None:
+            return status.st_size
+        same = self._reading.opened.status.st_ino == status.st_ino
+        return self._reading.rest_bytes + (0 if same else status.st_size)
 
 
-@dataclass
 class _Reading:
-    """How far one open file was read."""
+    """How far one open file was read; from `start` if that was taken in it."""
 
-    file: BinaryIO
-    lines: Lines
-    line: int = 1
-    header: bytes = b""
+    def __init__(self, opened: Opened, form: Format, line_bytes: int, start: Position | None) -> None:
+        self.opened = opened
+        self.next: Opened | None = None
+        self.lines = Lines(line_bytes, quotes=b'"' if form == "csv" else b"")
+        self.line, self.header = 1, b""
+        if start is not None:
+            self._resume(start, form)
+        self.last = self.position()
 
-    def feed(self, data: bytes) -> bytes:
-        return self.lines.feed(data)
+    def _resume(self, start: Position, form: Format) -> None:
+        if form == "csv":
+            _, self.header = with_header("csv", b"", self.opened.file.read(BLOCK_BYTES))
+        self.line = int(start["line"])
+        self.opened.file.seek(int(start["offset"]))
 
     def position(self) -> Position:
-        return {"offset": self.file.tell() - self.lines.torn_bytes, "line": self.line, **_identity(self.file)}
+        return {
+            "offset": self.opened.file.tell() - self.lines.torn_bytes,
+            "line": self.line,
+            **self.opened.identity(),
+        }
 
-    def resume(self, position: Position | None, form: Format) -> None:
-        if position is None or any(position.get(key) != value for key, value in _identity(self.file, position).items()):
-            return
-        if form == "csv":
-            _, self.header = with_header("csv", b"", self.file.read(BLOCK_BYTES))
-        self.line = int(position["line"])
-        self.file.seek(int(position["offset"]))
-
-
-def _identity(file: BinaryIO, position: Position | None = None) -> dict[str, int | str]:
-    """Device, inode and a hash of the first bytes: as many as there were when the position was taken."""
-    at, status = file.tell(), os.fstat(file.fileno())
-    head_bytes = int(position.get("head_bytes", 0)) if position else HEAD_BYTES
-    file.seek(0)
-    head = file.read(min(head_bytes, HEAD_BYTES))
-    file.seek(at)
-    digest = hashlib.sha256(head).hexdigest()[:16]
-    return {"device": status.st_dev, "inode": status.st_ino, "head_bytes": len(head), "head": digest}
+    @property
+    def rest_bytes(self) -> int:
+        return 0 if self.opened.compressed else max(0, self.opened.status.st_size - int(self.last["offset"]))
 
 
 def _format_of(path: Path) -> Format:

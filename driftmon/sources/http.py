@@ -6,10 +6,10 @@ Law: a stream without this source answers 404 to a post, so only what is configu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from driftmon.sources.base import Block, Limits, Position
+from driftmon.sources.base import Block, Limits, Positions, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,8 @@ class Source:
 
     def __init__(self, stream: str, options: Options, limits: Limits) -> None:
         self.origin = "http"
+        self.progress = Progress()
 
-    async def blocks(self, resume: Position | None) -> AsyncIterator[Block]:
+    async def blocks(self, resume: Positions) -> AsyncGenerator[Block, None]:
         while True:
             yield await asyncio.get_running_loop().create_future()

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from driftmon.sources.base import BLOCK_BYTES, Block, Format, Limits, Lines, Position, with_header
+from driftmon.sources.base import BLOCK_BYTES, Block, Format, Limits, Lines, Positions, Progress, with_header
 
 STDIN: Final = 0
 
@@ -29,12 +29,13 @@ class Source:
 
     def __init__(self, stream: str, options: Options, limits: Limits, *, descriptor: int = STDIN) -> None:
         self.origin = "stdin"
+        self.progress = Progress()
         self._stream = stream
         self._format: Format = options.format
         self._lines = Lines(limits.line_bytes, quotes=b'"' if options.format == "csv" else b"")
         self._descriptor = descriptor
 
-    async def blocks(self, resume: Position | None) -> AsyncIterator[Block]:
+    async def blocks(self, resume: Positions) -> AsyncGenerator[Block, None]:
         header, line = b"", 1
         async for whole in self._whole_lines():
             first_line = line - header.count(b"\n")

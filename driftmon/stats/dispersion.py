@@ -69,9 +69,9 @@ def independent(schema: Schema) -> Dispersion:
 
 
 def dispersion(
-    schema: Schema, blocks: Counts, expected: Floats | None = None, fitted: float = 0.0
+    schema: Schema, blocks: Counts | Floats, expected: Floats | None = None, fitted: float = 0.0
 ) -> Dispersion | None:
-    """From counts of consecutive blocks, int64[J, width]; None where there are fewer than MIN_BLOCKS.
+    """From counts of consecutive blocks, [J, width]; None where there are fewer than MIN_BLOCKS.
 
     `expected` float64[J, width] is what a known season gives each block, else all are held against the mean of all;
     `fitted` is the share of the blocks' freedom that went into the season, one period out of all.
@@ -109,7 +109,7 @@ def used_bins(schema: Schema, counts: Counts) -> Counts:
 
 
 def _scale(
-    schema: Schema, blocks: Counts, expected: Floats | None, fitted: float
+    schema: Schema, blocks: Counts | Floats, expected: Floats | None, fitted: float
 ) -> tuple[Floats, Counts, Floats, Floats]:
     pairs = Coarsenings(schema)
     totals = np.add.reduceat(blocks, schema.starts, axis=1).astype(np.float64)

@@ -24,7 +24,7 @@ def test_a_running_daemon_is_healthy(tmp_path: Path) -> None:
 def test_nobody_there_is_unhealthy() -> None:
     result = CliRunner().invoke(command, ["--url", "http://127.0.0.1:1/-/healthy"])
     assert result.exit_code == 1
-    assert "http://127.0.0.1:1/-/healthy" in result.stderr
+    assert "http://127.0.0.1:1: Connection refused" in result.stderr
 
 
 def test_what_is_no_url_is_a_usage_error() -> None:

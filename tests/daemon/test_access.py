@@ -95,5 +95,10 @@ def test_every_route_needs_the_scope_that_its_method_says() -> None:
     found = {(method, path): needed(method.upper(), path) for path in paths for method in paths[path]}
     assert {path for (_, path), scope in found.items() if scope is None} == {"/-/healthy", "/-/ready"}
     assert {path for (_, path), scope in found.items() if scope is Scope.INGEST} == {"/api/v1/ingest/{stream}"}
+    for (method, path), scope in found.items():  # and the description says so
+        described = paths[path][method]
+        assert described.get("x-scope") == (scope and scope.value)
+        assert {"401", "403", "429"} <= described["responses"].keys() or scope is None
+        assert (described.get("security") == []) == (scope is None)
     admin = {"/-/reload", "/api/v1/streams/{stream}/reference/promote"}
     assert {path for (_, path), scope in found.items() if scope is Scope.ADMIN} == admin

@@ -54,7 +54,7 @@ STREAM = [
     ("pseudocout: 1", "pseudocout: unknown key; did you mean pseudocount?"),
     ("<<: {}", '"<<": merge keys are not read; repeat the keys'),
     ("segments: {field: origin}", "segments: not available yet; remove it, or use a later driftmon"),
-    ("overload: sample", "overload: not available yet; remove it, or use a later driftmon"),
+    ("overload: drop", "overload: drop is none of block, sample; use one of them"),
     ("time: at", 'time: must be keys and values, is the text "at"; write key: value'),
     ("time: {}", "time.field: missing; write field: time"),
     ("time: {field: at, unit: days}", "time.unit: days is none of iso8601, s, ms, us, ns; use one of them"),
@@ -115,7 +115,7 @@ TOP = [
     ("limits: {series: 99999999999999999999}", "limits.series: 1e+20 is too large; use a smaller number"),
     ("limits: {body_bytes: 8M}", 'limits.body_bytes: must be a size, is the text "8M"; write it like 64KiB, 8MiB or 65536'),
     ("limits: {body_bytes: 1}", "limits.body_bytes: must be at least 1KiB, is 1B; raise it"),
-    ("limits: {events: 5}", "limits.events: unknown key; there are array_bytes, body_bytes, connections, decompressed_bytes, line_bytes, mailbox_bytes, series"),
+    ("limits: {events: 5}", "limits.events: unknown key; there are array_bytes, body_bytes, connections, connections_per_ip, decompressed_bytes, decompression_ratio, depth, fields, header_bytes, header_timeout, idle_timeout, inflight_bytes, line_bytes, mailbox_bytes, rate_bytes, request_timeout, series, text_length"),
 ]  # fmt: skip
 
 

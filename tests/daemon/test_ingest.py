@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import zstandard
 
-from driftmon.daemon import app, bodies
+from driftmon.daemon import app
 from tests.daemon.kit import Running, ndjson, ready_config, records, running, stream
 
 ROWS = records(50)
-NOTHING_ACCEPTED = {"accepted": 0, "rejected": 1, "late": 0, "duplicate": False, "durable": False}
+NOTHING_ACCEPTED = {"accepted": 0, "rejected": 1, "late": 0, "sampled_out": 0, "duplicate": False, "durable": False}
 
 TAKEN = {
     "ndjson": (ndjson(ROWS), {}, 50),
@@ -149,7 +149,7 @@ def test_a_full_mailbox_answers_429_with_retry_after_and_counts_nothing(tmp_path
                         await asyncio.sleep(0.01)
                 refused = await daemon.post(body)
             assert (await waiting).json()["accepted"] == 12_000
-            assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+            assert (refused.status_code, refused.headers["retry-after"] in ("1", "2")) == (429, True)
             assert (await daemon.observed(at_least=12_000))["observations_total"] == 12_000
             assert (await daemon.post(body)).status_code == 202
 
@@ -175,11 +175,9 @@ async def held_pump(daemon: Running) -> AsyncIterator[None]:
         await held
 
 
-def test_a_body_that_stops_coming_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "IDLE_S", 0.05)
-
+def test_a_body_that_stops_coming_is_given_up(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with running(ready_config(tmp_path)) as daemon:
+        async with running(ready_config(tmp_path, limits={"idle_timeout": "50ms"})) as daemon:
             reader, writer = await asyncio.open_connection(
                 "127.0.0.1", int(daemon.app.urls["api"][0].rpartition(":")[2])
             )
@@ -212,7 +210,7 @@ def test_a_client_slower_than_the_drain_is_told_to_come_again(tmp_path: Path, mo
 
     answer = asyncio.run(scenario())
     assert b"HTTP/1.1 503" in answer
-    assert b"retry-after: 5" in answer
+    assert 5 <= int(answer.partition(b"retry-after: ")[2].split()[0]) <= 10
 
 
 def test_a_client_that_sends_before_it_listens_still_reads_why_it_was_refused(tmp_path: Path) -> None:

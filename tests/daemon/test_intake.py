@@ -1,7 +1,7 @@
 """Sources that read for themselves: tried again when they break, resumed where they were, left alone by a reload."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from driftmon.daemon.intake import Intake
 from driftmon.daemon.mailbox import Mailbox
 from driftmon.daemon.settings import Config
 from driftmon.daemon.telemetry import Telemetry
-from driftmon.sources.base import Block, Position
+from driftmon.sources.base import Block, Positions, Progress
 from tests.daemon.kit import stream, write_config
 
 
@@ -22,12 +22,13 @@ class FakeSource:
 
     def __init__(self, name: str, faults: list[Exception]) -> None:
         self.origin = f"fake:{name}"
-        self.resumed: list[Position | None] = []
+        self.progress = Progress()
+        self.resumed: list[Positions] = []
         self._faults = faults
         self.asked = asyncio.Event()
         self.stopped = False
 
-    async def blocks(self, resume: Position | None) -> AsyncIterator[Block]:
+    async def blocks(self, resume: Positions) -> AsyncGenerator[Block, None]:
         self.resumed.append(resume)
         yield Block("s", "fake", "ndjson", b"{}", {"offset": len(self.resumed)}, origin=self.origin)
         if self._faults:
@@ -73,7 +74,8 @@ def test_a_source_that_breaks_is_tried_again_where_its_last_block_ended(
     async def scenario(intake: Intake, made: list[FakeSource]) -> None:
         await intake.follow(configured(tmp_path, "a"), {"s": {"fake:a": {"offset": 77}, "fake:other": {"offset": 0}}})
         await made[0].asked.wait()
-        assert made[0].resumed == [{"offset": 77}, {"offset": 1}]
+        assert [resume["fake:a"] for resume in made[0].resumed] == [{"offset": 77}, {"offset": 1}]
+        assert all(resume["fake:other"] == {"offset": 0} for resume in made[0].resumed)
 
     run(monkeypatch, [fault], scenario)
     assert "stream s: source fake:a" in caplog.text

@@ -9,6 +9,7 @@ from driftmon.daemon.database import StorageError
 from driftmon.daemon.keeper import Storing
 from driftmon.daemon.keeping import Outcome
 from driftmon.daemon.store import Store
+from driftmon.daemon.streams import Saved
 from driftmon.sources.base import Block, Settled
 from tests.daemon.kit import ndjson, records
 from tests.daemon.test_store import fill
@@ -34,9 +35,17 @@ class World:
         told = self.keeper.settle(self.streams, outcomes, 1)
         return [outcome for _, outcome in told if isinstance(outcome, Settled)]
 
+    def tick(self, at_s: float) -> None:
+        self.keeper.ticking(self.streams)
+        self.keeper.ticked(self.streams, [self.one.tick(0)], 0, at_s)
+
     def on_disk(self) -> int:
         found = self.store.load("s")
-        return 0 if found is None else int(found.snapshot.schema.totals(found.snapshot.counts.astype(float))[0])
+        return (
+            0
+            if not isinstance(found, Saved)
+            else int(found.snapshot.schema.totals(found.snapshot.counts.astype(float))[0])
+        )
 
 
 def test_a_durable_answer_comes_after_its_commit_a_position_waits_for_the_second(tmp_path: Path) -> None:
@@ -51,7 +60,7 @@ def test_a_durable_answer_comes_after_its_commit_a_position_waits_for_the_second
 def test_in_memory_mode_counts_and_ids_are_written_each_second_together(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.keeper.ack = "memory"
-    world.keeper.ticked(world.streams, [world.one.tick(0)], 0, 5.0)
+    world.tick(5.0)
     assert [one.durable for one in world.settled(world.count(key="k"))] == [False]
     world.keeper.ticked(world.streams, [], 1, 5.9)
     assert (world.on_disk(), world.store.seen()) == (0, {})
@@ -60,12 +69,12 @@ def test_in_memory_mode_counts_and_ids_are_written_each_second_together(tmp_path
     assert (world.on_disk(), list(world.store.seen())) == (10, [("s", "k")])
 
 
-def test_while_a_reference_is_gathered_nothing_is_called_durable(tmp_path: Path) -> None:
+def test_while_a_reference_is_gathered_its_rows_are_durable_too(tmp_path: Path) -> None:
     world = World(tmp_path, **WARMING)
-    assert [one.durable for one in world.settled(world.count(60, key="a"))] == [False]
-    assert world.store.seen() == {}
+    assert [one.durable for one in world.settled(world.count(60, key="a"))] == [True]
+    assert list(world.store.seen()) == [("s", "a")]
     assert [one.durable for one in world.settled(world.count(60, key="b"))] == [True]
-    assert (world.on_disk(), list(world.store.seen())) == (20, [("s", "b")])
+    assert (world.on_disk(), list(world.store.seen())) == (20, [("s", "a"), ("s", "b")])
 
 
 def test_while_the_disk_is_full_answers_wait_and_nothing_is_counted_twice(tmp_path: Path) -> None:
@@ -74,7 +83,7 @@ def test_while_the_disk_is_full_answers_wait_and_nothing_is_counted_twice(tmp_pa
     fill(world.store)
     waiting = [outcome for number in range(300) for outcome in world.count(1, key=f"{number}-{'k' * 200}")]
     assert world.settled(waiting) == []
-    world.keeper.ticked(world.streams, [world.one.tick(0)], 0, 9.0)  # evaluation goes on
+    world.tick(9.0)  # evaluation goes on
     assert (world.told, world.on_disk()) == ([True], 10)
     world.store._database.connection.execute("PRAGMA max_page_count=100000")
     assert [one.durable for one in world.settled(world.count())] == [True] * 301

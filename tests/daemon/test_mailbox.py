@@ -62,6 +62,18 @@ def test_one_take_is_bounded_so_that_acks_are_not_kept_waiting() -> None:
     assert 4 <= len(taken) + 1 <= 5
 
 
+def test_small_requests_and_large_ones_take_turns() -> None:
+    mailbox = Mailbox(16 * TAKE_BYTES)
+    for at in range(3):
+        mailbox.offer([replace(block(TAKE_BYTES // 2, f"large {at}"), more=more) for more in (True, True, False)])
+    mailbox.offer([block(1, "small 1")])
+    mailbox.offer([block(1, "small 2")])
+    turns = [names(mailbox) for _ in range(4)]
+    small, large = ["small 1", "small 2"], [3 * [f"large {at}"] for at in range(3)]
+    assert turns in ([small, *large], [large[0], small, *large[1:]])
+    assert mailbox.bytes == 0
+
+
 def test_who_waits_for_room_goes_on_when_the_pump_takes() -> None:
     async def scenario() -> list[str]:
         mailbox = Mailbox(4 * KIB)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from driftmon.daemon.gathering import Gathering
 from driftmon.daemon.mailbox import Mailbox, Question
 from driftmon.daemon.pump import Pump, UnknownStream
 from driftmon.daemon.telemetry import Telemetry
@@ -16,10 +17,18 @@ TICK_MS = 10_000
 
 
 class FakeStream:
+    gathering = Gathering()
+
     """Counts what it is given; `events` is the order in which things happened."""
 
     class settings:  # noqa: N801  stands where a stream has its settings
         tick_ms = TICK_MS
+        time = None
+        overload = "block"
+        sources = ()
+
+    samples = False
+    newest_ms = 0
 
     def __init__(self, events: list[str]) -> None:
         self._events = events
@@ -83,9 +92,9 @@ def test_a_block_of_a_stream_that_is_gone_is_answered() -> None:
 def test_a_stream_ticks_at_once_and_then_once_an_interval_of_the_monotonic_clock() -> None:
     world = World()
     for at_s in (0.0, 9.9, 10.0, 19.9, 20.0):
-        world.pump.turn([], at_ms=int(at_s), at_s=at_s)
-    assert world.events == ["tick at 0", "tick at 10", "tick at 20"]
-    assert [str(reports["s"]) for reports in world.published] == [f"report of {at}" for at in (0, 10, 20)]
+        world.pump.turn([], at_ms=int(1000 * at_s), at_s=at_s)
+    assert world.events == ["tick at 0", "tick at 10000", "tick at 20000"]
+    assert [str(reports["s"]) for reports in world.published] == [f"report of {at}" for at in (0, 10_000, 20_000)]
 
 
 def test_a_tick_that_fails_leaves_the_others_their_reports(caplog: pytest.LogCaptureFixture) -> None:
@@ -107,6 +116,7 @@ def test_records_are_counted_by_stream_source_and_reason() -> None:
         if family.metric.kind == "counter"
     }
     assert found == {
+        ("driftmon_clock_steps_total", ()): 0.0,
         ("driftmon_ingest_records_total", ("s", "http")): 8.0,  # 2 blocks of 2 counted, 1 rejected, 1 late
         ("driftmon_ingest_records_rejected_total", ("s", "http", "malformed")): 2.0,
         ("driftmon_ingest_late_records_total", ("s", "http")): 2.0,

@@ -42,6 +42,11 @@ def test_every_page_is_guarded_and_has_no_inline_style_or_script(tmp_path: Path)
                 reply = await daemon.http.get(path)
                 assert reply.headers["content-security-policy"] == POLICY
                 assert reply.headers["x-content-type-options"] == "nosniff"
+                assert (reply.headers["x-frame-options"], reply.headers["referrer-policy"]) == ("DENY", "no-referrer")
+                own = reply.headers["cross-origin-opener-policy"], reply.headers["cross-origin-resource-policy"]
+                assert own == ("same-origin", "same-origin")
+                assert "access-control-allow-origin" not in reply.headers
+                assert path.startswith("/assets/") or reply.headers["cache-control"] == "no-store"
                 assert not re.search(r"\sstyle=|\son[a-z]+=|<style|javascript:", reply.text)
                 assert (await daemon.http.head(path)).status_code == reply.status_code
 

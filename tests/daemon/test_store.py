@@ -4,21 +4,24 @@ import json
 import math
 import sqlite3
 import stat
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftmon.daemon.deltas import as_snapshot, between
+from driftmon.daemon.gathering import Gathering
 from driftmon.daemon.repeats import KEEP_S
 from driftmon.daemon.store import DiskFull, StorageError, Store
 from driftmon.daemon.streams import Saved, Stream
 from driftmon.monitor.batch import LineError
+from driftmon.monitor.clocks import Clocks
 from driftmon.monitor.references import reference_of
 from driftmon.monitor.rules import Alert, Calibrated, Rule, State, TopBin, Verdict
 from driftmon.sources.base import Block, Position, Settled
@@ -59,15 +62,30 @@ def saved(rows: int = 3) -> Saved:
     reference = reference_of({"x": list(range(rows)), "c": ["ä", "\ud800", "c"][:rows]})
     spent = {"R": {"x": -5, "c": 7}}
     live = replace(reference, dispersion={}, provenance={})  # a monitor's counts have none
-    return Saved(live, (ALERT, HELD), {"file:/a": {"offset": 7, "head": "ff"}}, reference, spent)
+    clocks = Clocks(
+        np.array([5, 6]), np.array([70, 80]), np.array([9, 10]), np.array([0.5, 1 / 3]), live.counts, 11, 12
+    )
+    return Saved(live, (ALERT, HELD), {"file:/a": {"offset": 7, "head": "ff"}}, reference, spent, clocks)
 
 
-@dataclass
+class Standing:
+    """Stands where a monitor is."""
+
+    def __init__(self, state: Saved) -> None:
+        self.clocks, self.held_alerts = state.clocks, state.alerts
+        self.spent_panes = {rule: [*panes.values()] for rule, panes in state.spent.items()}
+        self.event_time = False
+        self.snapshot = lambda: state.snapshot
+
+
 class Holding:
-    """Stands where a stream is; `monitor` is only asked who it is."""
+    """Stands where a stream is."""
 
-    state: Saved
-    monitor: Any = field(default_factory=object)
+    kept = True
+
+    def __init__(self, state: Saved) -> None:
+        self.state, self.gathering = state, Gathering()
+        self.monitor: Any = Standing(state)
 
     @property
     def positions(self) -> dict[str, Position]:
@@ -88,14 +106,15 @@ def test_what_was_saved_is_found(tmp_path: Path) -> None:
     keep(store, state)
     store.close()
     found = Store(tmp_path / "state").load("s")
-    assert found is not None
+    assert isinstance(found, Saved)
     assert found.snapshot.to_bytes() == state.snapshot.to_bytes()
     assert found.reference is not None
     assert state.reference is not None
     assert found.reference.to_bytes() == state.reference.to_bytes()
     assert found.positions == state.positions
     assert found.spent == state.spent
-    alert, held = found.alerts
+    assert repr(found.clocks) == repr(state.clocks)
+    held, alert = found.alerts
     assert held == HELD
     assert math.isnan(alert.noise_floor)
     assert (alert.key, alert.state, alert.since_ms, alert.value, alert.top_bins) == (
@@ -120,6 +139,7 @@ def test_shape_panes_and_journal_are_the_counts_whatever_came_between(steps: lis
                     position = {"offset": number}
                     one.observe(Block("s", "file", "ndjson", ndjson(rows), position, origin="file:/a"), at_ms)
             elif step == "tick":
+                store.ticking({"s": one})
                 one.tick(at_ms)
                 store.closed_panes({"s": one})
             elif step == "commit":
@@ -148,7 +168,7 @@ def restored(store: Store, folder: Path, before: Stream | None) -> Stream:
 
 def saved_bytes(one: Stream) -> bytes:
     found = one.saved()
-    assert found is not None
+    assert isinstance(found, Saved)
     return found.snapshot.to_bytes()
 
 
@@ -200,7 +220,7 @@ def test_a_folder_that_cannot_be_made_exits_73(tmp_path: Path) -> None:
 
 def test_a_newer_state_is_refused_and_left_alone(tmp_path: Path) -> None:
     Store(tmp_path).close()
-    change(tmp_path, "UPDATE meta SET value = 2 WHERE key = 'schema_version'")
+    change(tmp_path, "UPDATE meta SET value = 3 WHERE key = 'schema_version'")
     for _ in range(2):
         with pytest.raises(StorageError, match="written by a newer driftmon") as refused:
             Store(tmp_path)
@@ -243,7 +263,7 @@ def test_a_pane_whose_checksum_is_wrong_costs_no_other(tmp_path: Path, caplog: p
     store.close()
     change(tmp_path / "state", "UPDATE pane SET crc = crc + 1 WHERE ring = 'window fast' AND pane = 1")
     found = Store(tmp_path / "state").load("s")
-    assert found is not None
+    assert isinstance(found, Saved)
     (panes,) = found.snapshot.rings.values()
     assert list(panes) == [2]
     assert "pane 1 of window fast is damaged" in caplog.text
@@ -256,7 +276,7 @@ def test_a_full_disk_changes_nothing_and_says_so(tmp_path: Path) -> None:
     with pytest.raises(DiskFull):
         store.commit({}, {("s", str(number)): Settled(1) for number in range(1000)}, 1)
     found = store.load("s")
-    assert found is not None
+    assert isinstance(found, Saved)
     assert found.snapshot.to_bytes() == saved(2).snapshot.to_bytes()
     assert store.seen() == {}
     store.close()
@@ -291,15 +311,15 @@ def test_state_of_an_older_driftmon_is_read_once(tmp_path: Path) -> None:
     (tmp_path / "s.state.json").write_text(json.dumps(old_tree(state)))
     store = Store(tmp_path)
     found = store.load("s")
-    assert found is not None
+    assert isinstance(found, Saved)
     assert found.snapshot.to_bytes() == state.snapshot.to_bytes()
     assert (found.alerts[1], found.positions, found.spent) == (HELD, state.positions, state.spent)
     assert (tmp_path / "s.state.json").exists(), "it stays until the database has it"
-    keep(store, found)
+    keep(store, replace(found, clocks=state.clocks))
     store.close()
     assert not (tmp_path / "s.state.json").exists()
     again = Store(tmp_path).load("s")
-    assert again is not None
+    assert isinstance(again, Saved)
     assert again.snapshot.to_bytes() == state.snapshot.to_bytes()
 
 

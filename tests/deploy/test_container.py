@@ -103,6 +103,16 @@ def test_every_package_of_the_index_is_pinned_by_hash() -> None:
     assert "://" not in lock
 
 
+def test_the_image_can_ask_for_passwords_and_read_zstd() -> None:
+    """Extras are for those who install by hand; an image cannot be added to."""
+    lock = (DEPLOY / "requirements.lock").read_text()
+    extras = PROJECT["project"]["optional-dependencies"]
+    wanted = {re.split("[<>=]", one)[0] for extra in ("auth", "zstd") for one in extras[extra]}
+    assert wanted == {"bcrypt", "zstandard"}
+    assert all(re.search(rf"^{name}==", lock, re.MULTILINE) for name in wanted)
+    assert "://" not in lock
+
+
 def test_it_runs_as_nobody_of_the_host_and_writes_to_one_place() -> None:
     assert rest_of("USER") == ["65532:65532"]
     assert rest_of("VOLUME") == ['["/var/lib/driftmon"]']

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from driftmon.formats.layout import Layout, TimeField
+from driftmon.formats.layout import Bounds, Layout, TimeField
 from driftmon.formats.ndjson import Decoder
 from driftmon.monitor.batch import Batch
 from driftmon.stats.columns import ABSENT, Column, column_of
@@ -198,7 +198,7 @@ def test_short_pieces_change_nothing(lines: list[bytes]) -> None:
     """A line limit of a few hundred bytes makes pieces of a line or two; no line here comes near it."""
     data = b"\n".join([b"{}", *filter(is_plain, lines)])
     longest = max(map(len, data.split(b"\n")))
-    whole, short = Decoder(LAYOUT).decode(data), Decoder(LAYOUT, line_bytes=longest).decode(data)
+    whole, short = Decoder(LAYOUT).decode(data), Decoder(LAYOUT, Bounds(line_bytes=longest)).decode(data)
     assert_equal(short, dict(whole.columns), sum(whole.rejected.values()))
     assert short.errors == whole.errors
 

@@ -224,6 +224,9 @@ def test_every_scalar_metric_of_the_catalogue_is_on_a_dashboard_or_left_out_on_p
 
 
 LEFT_OUT: Final = {
+    "driftmon_http_requests_refused_total",  # who was kept out: for audits and incidents, not for a daily look
+    "driftmon_tls_handshakes_refused_total",
+    "driftmon_web_config_last_reload_successful",
     "driftmon_bin_observations_total",  # the window's bins are shown, which give KL exactly
     "driftmon_reference_observations",
     "driftmon_reference_timestamp_seconds",
@@ -234,6 +237,13 @@ LEFT_OUT: Final = {
     "driftmon_unseen_values_total",
     "driftmon_drift_seconds_total",  # for the burn-rate alerts
     "driftmon_evaluated_seconds_total",
+    "driftmon_state_recovered",  # for an alert; its runbook names the others
+    "driftmon_state_lost_seconds",
+    "driftmon_state_generation_timestamp_seconds",
+    "driftmon_state_damaged_rows_total",
+    "driftmon_source_gap_events_total",  # shown with the brokers, when there are some
+    "driftmon_source_lag_records",
+    "driftmon_source_lag_bytes",
 }
 
 

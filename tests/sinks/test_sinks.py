@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import logging
+import re
 import socket
 import subprocess
 import sys
@@ -17,9 +18,11 @@ from typing import Any
 import pytest
 
 from driftmon import plugins
+from driftmon.outward.login import Login
 from driftmon.render.notice import Notice
 from driftmon.sinks import alertmanager, base, log, webhook
 from driftmon.sinks.base import Reject, Retry, Sink
+from tests.daemon.access_kit import basic
 
 FIRING = Notice("firing", {"alertname": "A", "feature": "x"}, {"value": "0.3", "top_bins": "x=secret 1 % -> 2 %"}, 1000)
 RESOLVED = Notice("resolved", {"alertname": "A", "feature": "x"}, {"value": "0.01"}, 1000, ends_ms=2000)
@@ -88,6 +91,24 @@ def test_webhook_signs_time_and_body_with_the_secret_of_the_moment(receiver: Any
         assert headers["X-Driftmon-Signature"] == f"sha256={expected}"
 
 
+def test_the_receiver_of_the_readme_takes_what_is_ours_and_nothing_else(receiver: Any, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("word\n")
+    send(webhook.Sink(webhook.Options(receiver.url, tmp_path / "secret")), [FIRING], now_ms=1_700_000_000_123)
+    _, headers, body = receiver.requests[-1]
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    (code,) = (one for one in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "X-Driftmon-Signature" in one)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    is_ours = names["is_from_driftmon"]
+    now_s = 1_700_000_010
+    assert is_ours(headers, body, b"word", now_s)
+    assert not is_ours(headers, body + b" ", b"word", now_s)
+    assert not is_ours(headers, body, b"another", now_s)
+    assert not is_ours({**headers, "X-Driftmon-Timestamp": str(now_s)}, body, b"word", now_s)  # no new date on old news
+    assert not is_ours(headers, body, b"word", now_s + 300)
+    assert not is_ours({}, body, b"word", now_s)
+
+
 def test_webhook_repeats_carry_the_same_key_and_other_transitions_another(receiver: Any) -> None:
     options = webhook.Options(receiver.url)
     for batch, now_ms in (([FIRING], 1), ([FIRING], 2), ([RESOLVED], 3)):
@@ -152,10 +173,31 @@ def test_nobody_there_is_retried(kind: Any) -> None:
 def test_alertmanager_gets_the_v2_array(receiver: Any, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("t0ken\n")
-    send(alertmanager.Sink(alertmanager.Options(receiver.url + "/", token)), [FIRING, RESOLVED])
+    send(alertmanager.Sink(alertmanager.Options(receiver.url + "/", bearer_token_file=token)), [FIRING, RESOLVED])
     ((path, headers, _),) = receiver.requests
     assert (path, headers["Authorization"]) == ("/api/v2/alerts", "Bearer t0ken")
     assert receiver.bodies()[0][0]["labels"] == {"alertname": "A", "feature": "x"}
+
+
+@pytest.mark.parametrize("kind", [alertmanager, webhook])
+def test_a_user_logs_in_with_the_password_of_the_moment(kind: Any, receiver: Any, tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    sink = kind.Options(receiver.url, username="me", password_file=secret)
+    for word in ("first", "second"):
+        secret.write_text(word + "\n")
+        send(kind.Sink(sink), [FIRING])
+        assert receiver.requests[-1][1]["Authorization"] == basic("me", word)["Authorization"]
+    secret.unlink()
+    with pytest.raises(Retry, match="cannot read password_file"):  # not sent without it
+        send(kind.Sink(sink), [FIRING])
+    assert len(receiver.requests) == 2
+
+
+def test_of_a_refusal_without_end_a_beginning_is_read(receiver: Any) -> None:
+    receiver.replies = [(500, {}, "x" * 50_000_000)]
+    with pytest.raises(Retry) as raised:
+        send(webhook.Sink(webhook.Options(receiver.url)), [FIRING])
+    assert len(str(raised.value)) < 300
 
 
 def named(*names: str) -> list[Notice]:
@@ -197,8 +239,8 @@ def test_an_alertmanager_that_goes_away_while_bisecting_is_retried(receiver: Any
 
 
 async def _post(url: str) -> None:
-    async with base.client() as http:
-        await base.post(http, url, b"{}", {})
+    async with base.client(Login()) as http:
+        await base.post(http, url, b"{}", {}, Login())
 
 
 def test_what_is_logged_of_a_failed_send_holds_no_credential() -> None:

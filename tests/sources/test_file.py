@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from driftmon.sources import file
-from driftmon.sources.base import Block, Position
+from driftmon.sources.base import Block, Position, Positions
 
 
 @dataclass
@@ -27,9 +27,13 @@ def opened(path: Path, **options: Any) -> file.Source:
     return file.Source("s", file.Options(path, **options), Limits())
 
 
+def at(path: Path, resume: Position | None) -> Positions:
+    return {} if resume is None else {f"file:{path}": resume}
+
+
 def read_all(path: Path, resume: Position | None = None, **options: Any) -> list[Block]:
     async def collect() -> list[Block]:
-        return [block async for block in opened(path, **options).blocks(resume)]
+        return [block async for block in opened(path, **options).blocks(at(path, resume))]
 
     return asyncio.run(collect())
 
@@ -127,7 +131,7 @@ def test_a_torn_last_line_waits_for_its_rest(tmp_path: Path) -> None:
     path.write_bytes(b"1\n2")
 
     async def scenario() -> None:
-        blocks = opened(path, follow=True).blocks(None)
+        blocks = opened(path, follow=True).blocks({})
         assert await data(blocks) == b"1\n"
         with path.open("ab") as writer:
             writer.write(b"2\n")
@@ -141,7 +145,7 @@ def test_rotation_by_rename_and_create_loses_no_line(tmp_path: Path) -> None:
     path.write_bytes(b"1\n")
 
     async def scenario() -> None:
-        blocks = opened(path, follow=True).blocks(None)
+        blocks = opened(path, follow=True).blocks({})
         assert await data(blocks) == b"1\n"
         with path.open("ab") as writer:
             path.rename(tmp_path / "a.ndjson.1")
@@ -160,7 +164,7 @@ def test_truncation_starts_the_file_again(tmp_path: Path) -> None:
     path.write_bytes(b"1\n2\n3\n")
 
     async def scenario() -> None:
-        blocks = opened(path, follow=True).blocks(None)
+        blocks = opened(path, follow=True).blocks({})
         assert await data(blocks) == b"1\n2\n3\n"
         path.write_bytes(b"4\n")
         assert await data(blocks) == b"4\n"
@@ -172,7 +176,7 @@ def test_a_followed_file_may_come_later(tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
 
     async def scenario() -> None:
-        first = asyncio.ensure_future(data(opened(path, follow=True).blocks(None)))
+        first = asyncio.ensure_future(data(opened(path, follow=True).blocks({})))
         await asyncio.sleep(0)
         path.write_bytes(b"1\n")
         assert await first == b"1\n"

@@ -15,7 +15,7 @@ class Limits:
 
 
 async def collect(descriptor: int, options: stdin.Options) -> list[Block]:
-    return [block async for block in stdin.Source("s", options, Limits(), descriptor=descriptor).blocks(None)]
+    return [block async for block in stdin.Source("s", options, Limits(), descriptor=descriptor).blocks({})]
 
 
 def test_a_pipe_is_read_until_its_writer_closes_it() -> None:
@@ -41,3 +41,19 @@ def test_a_redirected_file_is_read_too(tmp_path: Path) -> None:
     with path.open("rb") as file:
         (block,) = asyncio.run(collect(file.fileno(), stdin.Options(format="csv")))
     assert (block.format, block.data, block.first_line) == ("csv", b"x\n1\n2\n", 1)
+
+
+def test_a_line_that_comes_in_parts_is_one(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+
+    async def scenario() -> list[Block]:
+        reading = asyncio.ensure_future(collect(reader, stdin.Options()))
+        for part in (b"1", b"2", b"\n"):
+            os.write(writer, part)
+            await asyncio.sleep(0.02)
+        os.close(writer)
+        return await reading
+
+    (block,) = asyncio.run(scenario())
+    os.close(reader)
+    assert block.data == b"12\n"

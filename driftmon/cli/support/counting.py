@@ -24,7 +24,7 @@ from driftmon.cli.support.sampling import Systematic
 from driftmon.daemon.decoders import Decoders
 from driftmon.daemon.settings import StreamSettings
 from driftmon.daemon.streams import layout_of
-from driftmon.formats.layout import LINE_BYTES, Layout
+from driftmon.formats.layout import Layout
 from driftmon.monitor.batch import Batch, LineError
 from driftmon.monitor.blocks import Blocks
 from driftmon.monitor.calibration import evidence_pane_ms
@@ -140,7 +140,7 @@ _prepared: list[tuple[Decoders, Asked]] = []
 
 
 def _prepare(layout: Layout, asked: Asked) -> None:
-    _prepared[:] = [(Decoders(layout, LINE_BYTES), asked)]
+    _prepared[:] = [(Decoders(layout), asked)]
 
 
 def _count_block(block: Block) -> Counted:

@@ -8,6 +8,7 @@ from typing import IO, Any
 
 import click
 
+from driftmon.cli.support.asking import Unanswered
 from driftmon.daemon.config import ConfigError
 from driftmon.monitor.snapshot import SnapshotError
 
@@ -23,10 +24,10 @@ class Fault(click.ClickException):
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Configuration, snapshot and file errors inside become a Fault."""
+    """Configuration, snapshot and file errors, and those of a daemon that was asked, become a Fault."""
     try:
         yield
-    except (ConfigError, SnapshotError) as fault:
+    except (ConfigError, SnapshotError, Unanswered) as fault:
         raise Fault(str(fault)) from fault
     except OSError as fault:
         raise Fault(f"{fault.filename}: {fault.strerror}" if fault.filename else str(fault)) from fault

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import getpass
 import json
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import click
 
+from driftmon.cli.support.asking import Asked, login_options, who_of
 from driftmon.cli.support.faults import Fault, told
 from driftmon.cli.support.snapshots import STREAM, write
 from driftmon.monitor.promotion import promoted
@@ -35,6 +34,7 @@ DAEMON: Final = "http://127.0.0.1:10518"
 @click.option("--window", metavar="NAME", help="Which window; the longest by default.")
 @click.option("--by", metavar="WHO", help="For the audit line; by default the user's name.")
 @click.option("--reason", metavar="TEXT", default="", help="For the audit line.")
+@login_options
 def promote(
     url: str | None,
     sources: tuple[str, ...],
@@ -43,6 +43,7 @@ def promote(
     window: str | None,
     by: str | None,
     reason: str,
+    **login: Any,
 ) -> None:
     """Make the live window the new reference: of a daemon, at once; or, with --from and -o, of many pods in a file.
 
@@ -52,16 +53,17 @@ def promote(
     if bool(sources) != (output is not None) or (sources and url):
         raise click.UsageError("either --url of one daemon, or --from (repeatable) with -o FILE")
     with told():
+        who = who_of(login)
         if output is None:
-            _at_once(url or DAEMON, stream, {"window": window, "by": by or _user(), "reason": reason})
+            _at_once(Asked(url or DAEMON, who), stream, {"window": window, "by": by or _user(), "reason": reason})
         else:
-            _into_file(sources, output, stream, window)
+            _into_file([Asked(source, who) for source in sources], output, stream, window)
 
 
-def _at_once(url: str, stream: str | None, asked: dict[str, str | None]) -> None:
-    chosen = stream or _only_stream(url)
+def _at_once(daemon: Asked, stream: str | None, asked: dict[str, str | None]) -> None:
+    chosen = stream or _only_stream(daemon)
     body = json.dumps({key: text for key, text in asked.items() if text}).encode()
-    entry = json.loads(_ask(f"{url.rstrip('/')}/api/v1/streams/{quote(chosen, safe='')}/reference/promote", body))
+    entry = json.loads(daemon.ask(f"/api/v1/streams/{quote(chosen, safe='')}/reference/promote", TIMEOUT_S, body))
     click.echo(
         f"stream {chosen}: reference {entry['from']} became {entry['to']}, {entry['records']} records; "
         f"the old one is {entry['kept']}",
@@ -69,47 +71,21 @@ def _at_once(url: str, stream: str | None, asked: dict[str, str | None]) -> None
     )
 
 
-def _into_file(sources: tuple[str, ...], output: Path, stream: str | None, window: str | None) -> None:
-    chosen = stream or _only_stream(sources[0])
+def _into_file(asked: list[Asked], output: Path, stream: str | None, window: str | None) -> None:
+    chosen = stream or _only_stream(asked[0])
     of_stream = f"/api/v1/streams/{quote(chosen, safe='')}/snapshot"
-    snapshots = [Snapshot.from_bytes(_ask(url.rstrip("/") + of_stream)) for url in sources]
-    daemons = f"{len(sources)} daemon{'s' if len(sources) > 1 else ''}"
+    snapshots = [Snapshot.from_bytes(daemon.ask(of_stream, TIMEOUT_S)) for daemon in asked]
+    daemons = f"{len(asked)} daemon{'s' if len(asked) > 1 else ''}"
     new = promoted(snapshots, window, f"stream {chosen}, {daemons}")
     write(new, output)
     click.echo(f"wrote {output}: {new.provenance['records']} records of {daemons}", err=True)
 
 
-def _only_stream(url: str) -> str:
-    streams = list(json.loads(_ask(f"{url.rstrip('/')}/api/v1/report"))["streams"])
+def _only_stream(daemon: Asked) -> str:
+    streams = list(json.loads(daemon.ask("/api/v1/report", TIMEOUT_S))["streams"])
     if len(streams) != 1:
-        raise Fault(f"{url} has the streams {', '.join(streams) or 'none'}: say which with --stream")
+        raise Fault(f"{daemon} has the streams {', '.join(streams) or 'none'}: say which with --stream")
     return str(streams[0])
-
-
-def _ask(url: str, body: bytes | None = None) -> bytes:
-    """GET, or POST where there is a body; a Fault says what the daemon said."""
-    if not url.startswith(("http://", "https://")):
-        raise Fault(f"{url} is no http or https URL; write it as {DAEMON}")
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"} if body else {})
-    # No proxy of the environment: daemons are beside us.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=TIMEOUT_S) as reply:
-            found: bytes = reply.read()
-            return found
-    except urllib.error.HTTPError as refused:
-        with refused:
-            raise Fault(f"{url}: {_detail(refused.read())}") from refused
-    except urllib.error.URLError as fault:
-        raise Fault(f"{url}: {fault.reason}; is a daemon running there?") from fault
-
-
-def _detail(body: bytes) -> str:
-    try:
-        problem: Any = json.loads(body)
-        return str(problem["detail"])
-    except (ValueError, KeyError, TypeError):
-        return body.decode(errors="replace")[:200]
 
 
 def _user() -> str:

@@ -15,7 +15,7 @@ from driftmon.cli.support import parquet
 from driftmon.cli.support.inputs import Input, Progress, blocks
 from driftmon.cli.support.progress import progress
 from driftmon.daemon.decoders import Decoders
-from driftmon.formats.layout import LINE_BYTES, Layout
+from driftmon.formats.layout import Layout
 from driftmon.monitor.batch import MAX_ERRORS, Batch, LineError
 
 
@@ -24,7 +24,7 @@ def batches(source: Input, layout: Layout, told: Progress) -> Iterator[Batch]:
     if source.form == "parquet":
         yield from parquet.batches(source, layout, told)
         return
-    yield from map(Decoders(layout, LINE_BYTES).decode, blocks(source, told))
+    yield from map(Decoders(layout).decode, blocks(source, told))
 
 
 def all_batches(sources: list[Input], layout: Layout, what: str) -> Iterator[tuple[Input, Batch]]:

@@ -16,7 +16,7 @@ from driftmon.cli.support.inputs import Input, Progress, blocks
 from driftmon.cli.support.progress import progress
 from driftmon.cli.support.records import all_batches
 from driftmon.daemon.decoders import Decoders
-from driftmon.formats.layout import LINE_BYTES, Layout
+from driftmon.formats.layout import Layout
 from driftmon.monitor.batch import Batch
 from driftmon.sources.base import Block
 
@@ -61,7 +61,7 @@ _prepared: list[Decoders] = []
 
 
 def _prepare(layout: Layout) -> None:
-    _prepared[:] = [Decoders(layout, LINE_BYTES)]
+    _prepared[:] = [Decoders(layout)]
 
 
 def _decode(block: Block) -> Batch:

@@ -1,11 +1,12 @@
-"""Guard: stands before a listener's application and lets a request in, or answers 401 or 403 itself.
+"""Guard: stands before a listener's application and lets a request in, or answers 401, 403 or 429 itself.
 
-Law: nothing of a request but its head is looked at before it is known whose it is.
+Law: nothing of a request but its head is looked at before it is known whose it is; what does not get in is counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from starlette.datastructures import Headers
@@ -13,9 +14,10 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Asked
 
-from driftmon.daemon.access.credentials import Credentials
+from driftmon.daemon.access.credentials import Credentials, TooMany
 from driftmon.daemon.access.keeper import Keeper
 from driftmon.daemon.access.neighbours import Neighbours
+from driftmon.daemon.access.refusals import Reason, Refusals
 from driftmon.daemon.access.scopes import Scope, needed
 from driftmon.daemon.bodies import discard
 from driftmon.daemon.problem import Problem, answer_problem
@@ -24,23 +26,31 @@ Locked: TypeAlias = Callable[[Credentials], bool]
 
 WAYS: Final = "send a user's name and password or a bearer token that is in the file of --web.config.file"
 
+TOLD: Final[Mapping[str, str]] = {
+    "throttled": "too many logins that failed came from this address; correct the password, then wait",
+    "busy": "too many log in at once; send the request again, or use a bearer token, which costs nothing to check",
+}
 
-def web_guard(app: ASGIApp, keeper: Keeper | None) -> ASGIApp:
+
+def web_guard(app: ASGIApp, keeper: Keeper | None, refusals: Refusals) -> ASGIApp:
     """Metrics ask for a password if there are users, as exporters do; tokens alone lock the API only."""
-    return Guard(app, keeper, lambda credentials: credentials.has_users, None)
+    return Guard(app, keeper, lambda credentials: credentials.has_users, None, refusals)
 
 
-def api_guard(app: ASGIApp, keeper: Keeper | None, neighbours: Neighbours) -> ASGIApp:
+def api_guard(app: ASGIApp, keeper: Keeper | None, neighbours: Neighbours, refusals: Refusals) -> ASGIApp:
     """Everything but the probes is locked as soon as there is one user or token."""
-    return Guard(app, keeper, lambda credentials: credentials.has_any, neighbours)
+    return Guard(app, keeper, lambda credentials: credentials.has_any, neighbours, refusals)
 
 
 class Guard:
     """An ASGI application around another."""
 
-    def __init__(self, app: ASGIApp, keeper: Keeper | None, locked: Locked, neighbours: Neighbours | None) -> None:
+    def __init__(
+        self, app: ASGIApp, keeper: Keeper | None, locked: Locked, neighbours: Neighbours | None, refusals: Refusals
+    ) -> None:
         self._app, self._keeper = app, keeper
         self._locked, self._neighbours = locked, neighbours
+        self._refusals, self._door = refusals, "web" if neighbours is None else "api"
 
     async def __call__(self, asked: Asked, receive: Receive, send: Send) -> None:
         if asked["type"] == "http" and (scope := needed(asked["method"], asked["path"])) is not None:
@@ -57,13 +67,23 @@ class Guard:
     async def _admit(self, asked: Asked, headers: Headers, scope: Scope) -> None:
         """Problem where the request may not come in."""
         if self._neighbours is not None and (refusal := self._neighbours.refusal(asked, headers)):
-            raise Problem(403, refusal)
+            raise self._refused(refusal[0], 403, refusal[1])
         if self._keeper is None or not self._locked(credentials := self._keeper.current().credentials):
             return
-        granted = await credentials.scopes(headers.get("authorization", ""))
+        try:
+            address = str((asked.get("client") or ("",))[0])
+            granted = await credentials.scopes(headers.get("authorization", ""), address)
+        except TooMany as fault:
+            raise self._refused(
+                fault.reason, 429, TOLD[fault.reason], **{"Retry-After": str(math.ceil(fault.wait_s))}
+            ) from None
         if not granted:
-            raise Problem(401, WAYS, headers={"WWW-Authenticate": credentials.challenges})
+            raise self._refused("unauthenticated", 401, WAYS, **{"WWW-Authenticate": credentials.challenges})
         if scope not in granted:
             challenge = f'Bearer realm="driftmon", error="insufficient_scope", scope="{scope}"'
             detail = f"this token may {' and '.join(sorted(granted))}; send one of scope {scope} or admin"
-            raise Problem(403, detail, headers={"WWW-Authenticate": challenge})
+            raise self._refused("forbidden", 403, detail, **{"WWW-Authenticate": challenge})
+
+    def _refused(self, reason: Reason, status: int, detail: str, **headers: str) -> Problem:
+        self._refusals.requests[self._door, reason] += 1
+        return Problem(status, detail, headers=headers)

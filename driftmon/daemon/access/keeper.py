@@ -35,6 +35,11 @@ class Keeper:
             self._read_again(time.monotonic())
         return self._access
 
+    @property
+    def is_current(self) -> bool:
+        """Whether what holds is what is on disk; false while a change is refused."""
+        return not self._fault
+
     def _read_again(self, now_s: float) -> None:
         if self._fault and now_s < self._tried_s + AGAIN_S:
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import Literal
 from urllib.parse import urlsplit
 
 from starlette.types import Scope as Asked
@@ -24,16 +25,19 @@ class Neighbours:
         self._ours = {"localhost", *(host.lower() for host in hosts if host), (outside.hostname or "").lower()}
         self._outside = outside.netloc.lower()
 
-    def refusal(self, asked: Asked, headers: Mapping[str, str]) -> str:
-        """Why not; empty where it may come in."""
+    def refusal(self, asked: Asked, headers: Mapping[str, str]) -> tuple[Literal["host", "origin"], str] | None:
+        """Why not; None where it may come in."""
         host, origin = headers.get("host", ""), headers.get("origin")
         if _on_loopback(asked) and host and not self._is_ours(host):
-            return f"the Host {host[:100]!r} is none of ours; ask for localhost, or start with --web.external-url"
+            return (
+                "host",
+                f"the Host {host[:100]!r} is none of ours; ask for localhost, or start with --web.external-url",
+            )
         if origin is not None and asked["method"] not in READING:
             sender = urlsplit(origin).netloc.lower()
             if not sender or sender not in (host.lower(), self._outside):
-                return "a page of another site may not change anything; send the request without a browser"
-        return ""
+                return "origin", "a page of another site may not change anything; send the request without a browser"
+        return None
 
     def _is_ours(self, host: str) -> bool:
         """Any address is: to rebind takes a name.

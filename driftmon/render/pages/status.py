@@ -58,6 +58,9 @@ class StatusView:
     intake: Sequence[Intake]
     refusals: Sequence[Refusal]
     receivers: Sequence[Receiver]
+    limits: Mapping[str, int]
+    budget: Mapping[str, int]
+    connections: int
 
 
 def status(view: StatusView) -> str:
@@ -67,19 +70,39 @@ def status(view: StatusView) -> str:
     return (
         f'<div data-live="status"><h1 class="{"hot" if view.unready else "calm"}">{heading}</h1>'
         f'<dl class="tiles">{facts}</dl><h2>What arrives</h2>{_intake(view.intake)}'
-        f"<h2>Refused lately</h2>{_refusals(view)}<h2>Who is told</h2>{receivers_table(view.receivers)}</div>"
+        f"<h2>Refused lately</h2>{_refusals(view)}<h2>Who is told</h2>{receivers_table(view.receivers)}"
+        f"<h2>Limits</h2>{_limits(view)}</div>"
     )
 
 
 def _facts(view: StatusView) -> Iterator[tuple[str, str]]:
     yield "version", f"{text(view.version)} <small>Python {text(view.python)}</small>"
     yield "up for", f"{lasting(max(view.now_ms - view.started_ms, 0) // 1000 * 1000)}"
-    yield "memory", DASH if view.memory_bytes is None else size(view.memory_bytes)
+    held = DASH if view.memory_bytes is None else size(view.memory_bytes)
+    yield "memory", f"{held} <small>of a budget of {size(sum(view.budget.values()))}</small>"
+    yield "connections", f"{view.connections} <small>of {view.limits['connections']}</small>"
     yield "waiting to be counted", f"{size(view.mailbox_bytes)} <small>of {size(view.mailbox_limit_bytes)}</small>"
     yield "a tick takes", DASH if view.tick_s is None else f"{1000 * view.tick_s:.1f} ms"
     yield "state is kept", text(view.storage) if view.storage else "nowhere <small>no --storage.path</small>"
     taken = "" if view.load_succeeded else ' <small class="bad">the last reload failed</small>'
     yield "configuration", f"loaded {ago(view.loaded_ms, view.now_ms)}{taken} <small>{text(view.config_file)}</small>"
+
+
+def _limits(view: StatusView) -> str:
+    rows = "".join(
+        f'<tr><th scope="row">limits.{text(name.removesuffix("_ms"))}</th><td class="n">{_limit(name, most)}</td></tr>'
+        for name, most in view.limits.items()
+    )
+    return (
+        '<div class="scroll"><table class="plain"><caption class="hidden">Every limit in force</caption><thead><tr>'
+        f'<th scope="col">Key</th><th scope="col" class="n">Value</th></tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _limit(name: str, most: int) -> str:
+    if name.endswith("_bytes"):
+        return size(most)
+    return f"{most / 1000:g} s" if name.endswith("_ms") else f"{most:,}"
 
 
 def _intake(streams: Sequence[Intake]) -> str:

@@ -1,0 +1,75 @@
+"""News: transitions and what receivers are owed for them, as rows of state.db.
+
+Law: a transition is in the transaction that decides it, under its number; what sinks are owed is written later,
+as of the last transition they had taken, whose rows go then. A restart takes those that are left once more.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import msgspec
+
+from driftmon.daemon.database import Database
+from driftmon.monitor.rules import Change
+
+Debt: TypeAlias = tuple[str, str]  # target and fingerprint
+
+
+@dataclass(frozen=True)
+class Progress:
+    """From the event loop: debts that changed (None: paid), once it had taken so many transitions."""
+
+    taken: int
+    owed: Mapping[Debt, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class News:
+    """What a T2 writes: transitions by number, and how far the sinks came."""
+
+    changes: Mapping[int, Change] = field(default_factory=dict)
+    progress: Progress = field(default_factory=lambda: Progress(0))
+
+
+@dataclass(frozen=True)
+class Owing:
+    """What a start finds: debts, and the transitions after them; `taken` is the number of the last one before those."""
+
+    taken: int = 0
+    owed: Mapping[Debt, Any] = field(default_factory=dict)
+    changes: Sequence[Change] = ()
+
+
+def merged(one: Progress, other: Progress) -> Progress:
+    """`other` is the later one."""
+    return Progress(max(one.taken, other.taken), {**one.owed, **other.owed})
+
+
+def write_news(connection: sqlite3.Connection, news: News) -> None:
+    rows = [(number, json.dumps(msgspec.to_builtins(change)).encode()) for number, change in news.changes.items()]
+    connection.executemany("INSERT OR REPLACE INTO change VALUES (?, ?)", rows)
+    progress = news.progress
+    for debt, data in progress.owed.items():
+        if data is None:
+            connection.execute("DELETE FROM owed WHERE (target, fingerprint) = (?, ?)", debt)
+        else:
+            connection.execute("INSERT OR REPLACE INTO owed VALUES (?, ?, ?)", (*debt, json.dumps(data).encode()))
+    if progress.taken:
+        connection.execute("DELETE FROM change WHERE number <= ?", (progress.taken,))
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('changes_taken', ?)", (progress.taken,))
+
+
+def read_owing(database: Database) -> Owing:
+    taken = database.rows("SELECT value FROM meta WHERE key = 'changes_taken'")
+    owed = database.rows("SELECT target, fingerprint, data FROM owed ORDER BY rowid")
+    changes = database.rows("SELECT data FROM change ORDER BY number")
+    return Owing(
+        taken[0][0] if taken else 0,
+        {(target, fingerprint): json.loads(data) for target, fingerprint, data in owed},
+        tuple(msgspec.convert(json.loads(data), Change) for (data,) in changes),
+    )

@@ -1,0 +1,84 @@
+"""All: `make campaigns`: the short form of every campaign, one after the other, and a verdict of each.
+
+Law: a campaign that is named here and does not exist has failed; one failure does not hide the next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.campaigns.show import table
+
+MOST_S: Final = 600.0  # a campaign that takes longer hangs
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """`arguments` of its short form; `proves` what it shows, in a line."""
+
+    name: str
+    module: str
+    proves: str
+    arguments: Sequence[str] = ("--short",)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+MACHINE: Final = "tests/laws/test_state_machine.py"
+LONGER: Final = {"DRIFTMON_EXAMPLES": "500", "DRIFTMON_STEPS": "50"}
+CAMPAIGNS: Final = (
+    Campaign("crash", "tests.campaigns.crash", "kill -9 under load on every source: counted == sent"),
+    Campaign("powercut", "tests.campaigns.powercut", "images of a disk cut off: nothing acknowledged is lost"),
+    Campaign("iofaults", "tests.campaigns.iofaults", "the n-th write or fsync fails: exit 74, and exact afterwards"),
+    Campaign("bitflips", "tests.campaigns.bitflips", "every sector of the state damaged: it starts without a human"),
+    Campaign("fault-simulation", "tests.campaigns.simulation", "virtual time and seeds against a dict model"),
+    Campaign("state-machine", "pytest", "a stream and its store against a dict", ("-q", MACHINE), LONGER),
+    Campaign("fuzz", "tests.campaigns.fuzz", "parser, configuration, snapshots, exposition: no crash"),
+    Campaign("hostile", "tests.campaigns.hostile", "bombs and slow clients: bounded memory, a good client is served"),
+    Campaign("reload", "tests.campaigns.reload", "reloads under load, half invalid: nothing lost"),
+    Campaign("timing", "tests.campaigns.timing", "credentials are compared in constant time"),
+    Campaign("soak", "tests.campaigns.soak", "mixed load: memory, descriptors, threads, disk stay flat"),
+)  # fmt: skip
+
+
+def run(campaign: Campaign) -> tuple[str, float]:
+    """(verdict, seconds)."""
+    started_s = time.monotonic()
+    if importlib.util.find_spec(campaign.module) is None:
+        return "MISSING", 0.0
+    sys.stdout.write(f"\n== {campaign.name}: {campaign.proves}\n")
+    sys.stdout.flush()
+    command = [sys.executable, "-m", campaign.module, *campaign.arguments]
+    try:
+        code = subprocess.run(
+            command, check=False, env={**os.environ, **campaign.environment}, timeout=MOST_S
+        ).returncode
+    except subprocess.TimeoutExpired:
+        return f"FAILED: still running after {MOST_S:.0f} s", time.monotonic() - started_s
+    return "ok" if code == 0 else f"FAILED: exit {code}", time.monotonic() - started_s
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="only these")
+    names = parser.parse_args().names
+    known = [campaign.name for campaign in CAMPAIGNS]
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"no campaign {', '.join(unknown)}; there are {', '.join(known)}")
+    chosen = [campaign for campaign in CAMPAIGNS if not names or campaign.name in names]
+    results = [(campaign, *run(campaign)) for campaign in chosen]
+    rows = [(campaign.name, round(seconds), verdict, campaign.proves) for campaign, verdict, seconds in results]
+    rows.append(("together", round(sum(seconds for *_, seconds in results)), "", ""))
+    table("campaigns, short forms", ("campaign", "seconds", "verdict", "proves"), rows)
+    return any(verdict != "ok" for _, verdict, _ in results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

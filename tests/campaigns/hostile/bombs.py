@@ -1,0 +1,62 @@
+"""Bombs: bodies that nobody honest sends, and the honest one."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Final
+
+PATH: Final = "/api/v1/ingest/s"
+KIB, MIB = 1024, 1024 * 1024
+GZIP: Final = "Content-Encoding: gzip\r\n"
+
+
+@cache
+def honest(rows: int) -> bytes:
+    """Records as the reference has them."""
+    chance = random.Random(rows)
+    return b"".join(
+        json.dumps({"x": chance.gauss(0, 1), "c": chance.choice("abc"), "ok": chance.random() < 0.5}).encode() + b"\n"
+        for _ in range(rows)
+    )
+
+
+def _categories() -> bytes:
+    """A word and a key per record that was never seen."""
+    start = random.randrange(10**12)
+    return b"".join(
+        b'{"x": 1, "c": "word %d %s", "key %d": 1}\n' % (at, b"y" * 60, at) for at in range(start, start + 8000)
+    )
+
+
+@cache
+def _bomb() -> bytes:
+    return gzip.compress(b" " * (16 * MIB), 9)
+
+
+@cache
+def _packed_lines() -> bytes:
+    """As much as the ratio allows."""
+    return gzip.compress(honest(400) * 400, 9)
+
+
+@cache
+def _many(line: bytes, size: int) -> bytes:
+    return (line + b"\n") * (size // len(line))
+
+
+LINE: Final = 60 * KIB
+BODIES: Final[Mapping[str, Callable[[], tuple[bytes, str]]]] = {
+    "gzip bomb 1000:1": lambda: (_bomb(), GZIP),
+    "gzip near the ratio": lambda: (_packed_lines(), GZIP),
+    "deep JSON": lambda: (_many(b'{"x":' + b"[" * LINE, 4 * MIB), ""),
+    "deep maps": lambda: (_many(b'{"a":' * (LINE // 5), 4 * MIB), ""),
+    "a huge line": lambda: (b'{"c": "' + b"x" * (7 * MIB), ""),
+    "giant numbers": lambda: (_many(b'{"x": ' + b"9" * LINE + b"}", 4 * MIB), ""),
+    "thousands of keys": lambda: (_many(b"{" + b",".join(b'"%d":NaN' % at for at in range(5000)) + b"}", 4 * MIB), ""),
+    "an array of maps": lambda: (b"[" + b"{}," * (MIB // 3 - 4) + b"{}]", ""),
+    "new categories": lambda: (_categories(), ""),
+}

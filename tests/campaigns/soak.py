@@ -1,0 +1,140 @@
+"""Soak: `make soak`: minutes of the real daemon under mixed load: what could grow, and does not.
+
+Law: memory has no slope its own noise does not explain; descriptors, threads and the files of the state stay within
+bounds; at the end counted == sent, bin by bin.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from driftmon.monitor.snapshot import Snapshot
+from tests.campaigns.load import Sender, Writer, difference
+from tests.campaigns.nursery import Child
+from tests.campaigns.show import table
+from tests.daemon.kit import ready_config, stream
+
+SHORT_S: Final = 90.0
+LONG_S: Final = 600.0
+EACH_S: Final = 0.5
+WARM_SHARE: Final = 0.4  # caches, keys of requests and panes fill up first
+SLOPE_MIB_AN_HOUR: Final = 60.0  # over minutes; the keys of 15 minutes are still being gathered
+WAL_BYTES: Final = 12 * 1024 * 1024
+DATABASE_BYTES: Final = 64 * 1024 * 1024
+MIB: Final = 1024 * 1024
+COLUMNS: Final = (("rss", MIB, 0), ("descriptors", 1, 8), ("threads", 1, 8), ("database", MIB, 0), ("log", MIB, 0))
+
+
+@dataclass(frozen=True)
+class Look:
+    """The process at one instant."""
+
+    at_s: float
+    rss: int
+    descriptors: int
+    threads: int
+    database: int
+    log: int
+
+
+def look(pid: int, state: Path, at_s: float) -> Look:
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
+    files = {path.name: path.stat().st_size for path in state.glob("state.db*")}
+    descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    rss = int(status["VmRSS"].split()[0]) * 1024
+    return Look(at_s, rss, descriptors, int(status["Threads"]), files["state.db"], files.get("state.db-wal", 0))
+
+
+def slope(looks: list[Look]) -> tuple[float, float]:
+    """MiB an hour and half of its 95 % interval, from the means of 12 blocks: neighbours are not independent."""
+    blocks = np.array_split(np.array([(one.at_s / 3600, one.rss / MIB) for one in looks]), 12)
+    hours, mib = np.array([block.mean(axis=0) for block in blocks]).T
+    centred = hours - hours.mean()
+    found = float(centred @ mib / (centred @ centred))
+    rest = mib - mib.mean() - found * centred
+    error = math.sqrt(float(rest @ rest) / (len(blocks) - 2) / float(centred @ centred))
+    return found, 2.23 * error  # t of 10 degrees of freedom
+
+
+def soak(folder: Path, seconds: float) -> tuple[list[Look], list[str], int]:
+    """What was seen, what was wrong, how many records."""
+    followed, state = folder / "a.ndjson", folder / "state"
+    sources = [{"type": "http"}, {"type": "file", "path": str(followed), "follow": True}]
+    config = ready_config(folder, {"s": stream(sources=sources), "t": stream(tick="1s")})
+    fast = Sender("s", 1, pause_s=0.005, keyed=False)  # 100,000 keys are kept for 15 minutes, and would be growth
+    senders = [fast, Sender("t", 500_000, shift=2.0, pause_s=0.5, large=True)]
+    writer = Writer(followed, 3, pause_s=0.02)
+    child, looks, faults = Child(None, config, "--storage.path", str(state)), [], []
+    child.wait_until_it_listens()
+    everything: list[Sender | Writer] = [*senders, writer]
+    for thread in everything:
+        thread.start()
+    for sender in senders:
+        sender.to(child.api)
+    begun_s = time.monotonic()
+    while (at_s := time.monotonic() - begun_s) < seconds:
+        looks.append(look(child.pid, state, at_s))
+        for path in ("/api/v1/report", "/"):
+            child.get(path)
+        child.get("/metrics", web=True)
+        time.sleep(EACH_S)
+    for thread in everything:
+        thread.over.set()
+    for thread in everything:
+        thread.join(30)
+    time.sleep(2.0)  # the followed file is read to its end
+    for name, rows in {"s": [*senders[0].sent, *writer.sent], "t": senders[1].sent}.items():
+        if fault := difference(Snapshot.from_bytes(child.get(f"/api/v1/streams/{name}/snapshot")), rows):
+            faults.append(f"stream {name}: {fault}")
+    faults += [fault for sender in senders for fault in sender.faults]
+    if (code := child.end()) != 0:
+        faults.append(f"SIGTERM: exit {code}")
+    return looks, faults, sum(len(one.sent) for one in everything)
+
+
+def judge(looks: list[Look], most_slope: float) -> tuple[list[tuple[str, object, object, object, str]], list[str]]:
+    """Rows of a table, and faults."""
+    warm = looks[int(len(looks) * WARM_SHARE) :]
+    found, half = slope(warm)
+    faults = []
+    if found - half > most_slope:
+        faults.append(f"memory grows by {found:.1f} +- {half:.1f} MiB an hour, more than {most_slope:g}")
+    rows: list[tuple[str, object, object, object, str]] = []
+    for name, unit, extra in COLUMNS:
+        values = [getattr(one, name) / unit for one in warm]
+        shown = f"{found:+.1f} +- {half:.1f} MiB an hour (95 %)" if name == "rss" else ""
+        rows.append((name, f"{values[0]:.1f}", f"{max(values):.1f}", f"{values[-1]:.1f}", shown))
+        if extra and max(values) > values[0] + extra:
+            faults.append(f"{name} went from {values[0]:g} to {max(values):g}")
+    if max(one.log for one in looks) > WAL_BYTES or max(one.database for one in looks) > DATABASE_BYTES:
+        faults.append("the files of the state grew beyond their bounds")
+    return rows, faults
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help=f"{SHORT_S:g} s instead of {LONG_S:g}")
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--slope", type=float, default=SLOPE_MIB_AN_HOUR, help="MiB an hour that are too much")
+    chosen = parser.parse_args()
+    seconds = chosen.seconds or (SHORT_S if chosen.short else LONG_S)
+    with tempfile.TemporaryDirectory(prefix="driftmon-soak-") as folder:
+        looks, faults, records = soak(Path(folder), seconds)
+    rows, more = judge(looks, chosen.slope)
+    table(f"soak, {seconds:g} s, {records:,} records", ("what", "warm", "most", "end", "slope"), rows)
+    for fault in (faults := [*faults, *more]):
+        sys.stdout.write(f"FAULT: {fault}\n")
+    return bool(faults)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
