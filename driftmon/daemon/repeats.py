@@ -79,7 +79,8 @@ def _packed(asked_s: float, outcome: Settled) -> bytes:
 
 
 def _when(packed: bytes) -> float:
-    return msgspec.msgpack.decode(packed, type=Told)[0]
+    asked_s, *_ = msgspec.msgpack.decode(packed, type=Told)
+    return float(asked_s)
 
 
 def _unpacked(packed: bytes) -> Settled:

@@ -32,11 +32,13 @@ class Column:
 
     `invalid` maps a reason to the rows whose value could not be read; `absent` lists the rows that
     lack the key. Both are row numbers, usually empty; the value at such a row is NaN or None.
+    `tallies` int64[binning.tallies, rows] is what adds beside the counts of the rows, if anything does.
     """
 
     values: Floats | list[str | None]
     invalid: Mapping[str, Sequence[int]] = field(default_factory=dict)
     absent: Sequence[int] = ()
+    tallies: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -92,7 +94,7 @@ def text(value: object) -> str | tuple[str] | None:
 
 
 def column_of(kind: str, values: Any) -> Column:
-    """Type a sequence of JSON values, a numpy array, an Arrow array or a DataFrame column.
+    """Type a sequence of JSON values, a numpy array, an Arrow array or a DataFrame column. Kind "any" stays raw.
 
     >>> column_of("numeric", [1, None, "x", True]).invalid
     {'text': [2], 'boolean': [3]}
@@ -100,6 +102,8 @@ def column_of(kind: str, values: Any) -> Column:
     ['a', None, '3']
     """
     array = values if isinstance(values, np.ndarray) else _as_array(values)
+    if kind == "any":
+        return _raw(values if array is None else array)
     if array is not None:
         if array.ndim != 1:
             raise ValueError(f"a column has one dimension, this one has {array.ndim}: pass one value per row")
@@ -154,6 +158,16 @@ def _scalars(values: Iterable[object], read: Any) -> Column:
             absent.append(row)
         floats.append(found)
     return Column(np.array(floats, dtype=np.float64), invalid, absent)
+
+
+def _raw(values: Iterable[Any]) -> Column:
+    """Lists and maps as they are; NaN is None."""
+    found, absent = [], []
+    for row, value in enumerate(values):
+        if value is ABSENT:
+            absent.append(row)
+        found.append(None if value is ABSENT or (isinstance(value, float) and math.isnan(value)) else value)
+    return Column(found, absent=absent)
 
 
 def _texts(values: Iterable[object]) -> Column:
