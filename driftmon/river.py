@@ -14,7 +14,6 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from river.base import DriftAndWarningDetector
 
-from driftmon.monitor.panes import Ring, Window
 from driftmon.stats.binnings import numeric
 from driftmon.stats.columns import Floats
 from driftmon.stats.dispersion import independent
@@ -68,7 +67,7 @@ class _Weighing:
         self._bet = detector._bet(self._schema, self._count(values).astype(np.float64), detector.effect)
         self._effect = detector.effect
         self._log_a = math.log(max(detector.run_length / detector.pane, 1.0))
-        self._ring = Ring(Window("evidence", 1), self._schema.width, PANES + 1)
+        self._totals = [np.zeros(self._schema.width, dtype=np.int64)]  # of all panes up to each of the last
         self._panes = 0
 
     def _count(self, values: list[float]) -> Counts:
@@ -76,9 +75,10 @@ class _Weighing:
 
     def close(self, values: list[float]) -> tuple[bool, bool]:
         """Whether drift is shown, and whether it is suspected, with these values as the newest pane."""
-        self._ring.add(self._panes, self._count(values))
-        sums = self._ring.sums(self._panes, LAGS)
+        self._totals = [*self._totals[-PANES:], self._totals[-1] + self._count(values)]
         self._panes += 1
+        newest = len(self._totals) - 1
+        sums = np.array([self._totals[newest] - self._totals[max(newest - lag, 0)] for lag in LAGS.tolist()], float)
         found = weighed(self._bet.log_e(sums), LAGS, (self._panes >= LAGS)[:, None])
         segment = sums[np.searchsorted(LAGS, found.lag[0])]
         large, log_r = self._bet.size(segment) >= self._effect, found.log_r[0]

@@ -80,9 +80,9 @@ def test_the_shape_may_change_with_the_mean_and_is_seen() -> None:
 @pytest.mark.parametrize("make", DETECTORS)
 def test_without_drift_the_run_length_is_kept(make: Callable[..., Any]) -> None:
     rng = np.random.default_rng(3)
-    detector = make(run_length=5000)
-    found = flags(detector, losses(rng, 30_000, 0.0))
-    assert len(found) <= 6  # 30,000 / 5,000
+    detector = make(run_length=2500)
+    found = flags(detector, losses(rng, 15_000, 0.0))
+    assert len(found) <= 6  # 15,000 / 2,500
 
 
 def test_a_worse_model_is_noticed_and_a_better_one_is_not() -> None:
