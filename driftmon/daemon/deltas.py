@@ -85,8 +85,8 @@ class Sum:
             if self._excess is None:
                 self._excess = np.zeros_like(self.counts), {}
             self._each(*self._excess, delta.excess)
-        for key, times in flat(delta.invalid).items():
-            self._invalid[key] = self._invalid.get(key, 0) + times
+        for key, more in flat(delta.invalid).items():
+            self._invalid[key] = self._invalid.get(key, 0) + more
         marks, firsts = (self._watermark_ms, delta.watermark_ms), (self._first_ms, delta.first_ms)
         self._watermark_ms = max((mark for mark in marks if mark is not None), default=None)
         self._first_ms = min((first for first in firsts if first is not None), default=None)
@@ -137,7 +137,7 @@ def unpacked(data: bytes) -> Counts:
     planes = np.frombuffer(zlib.decompress(data), dtype=np.uint8).reshape(8, -1)
     if planes[4:].any():
         return np.ascontiguousarray(planes.T).view("<i8").reshape(-1).astype(np.int64)
-    counts = planes[0].astype(np.int64)
+    counts: Counts = planes[0].astype(np.int64)
     for number in range(1, 4):  # most counts are small; this is three times as fast
         if planes[number].any():
             counts += planes[number].astype(np.int64) << 8 * number
