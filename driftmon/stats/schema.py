@@ -120,8 +120,9 @@ class Schema:
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits over everything that decides a code: counts add only where it agrees."""
-        text = json.dumps([feature.as_dict() for feature in self.features], ensure_ascii=True, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        # A feature at a time: all at once is 50 ms in which no other thread runs, for 1,000 features of 64 bins.
+        texts = [json.dumps(feature.as_dict(), ensure_ascii=True, sort_keys=True) for feature in self.features]
+        return hashlib.sha256(f"[{', '.join(texts)}]".encode()).hexdigest()[:16]
 
     def known_as(self, fingerprint: str) -> Schema:
         """The same where somebody vouches for its fingerprint: 80 ms less for 1,000 features of 64 bins."""
