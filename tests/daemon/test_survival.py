@@ -65,7 +65,7 @@ class Process:
             await self.send()
 
     async def send(self) -> None:
-        await self.outbox.drain(5)
+        await self.outbox.deliveries.drain(5)
 
     def crash(self, later_ms: int = 0, **sinks: Recorder) -> Process:
         self.store.close()
@@ -136,7 +136,7 @@ def test_an_alert_whose_stream_is_gone_after_the_restart_is_resolved(tmp_path: P
         store = Store(tmp_path)
         other = Outbox({"hook": hook}, {})
         other.restore(store.owing(), ["another"])
-        await other.drain(5)
+        await other.deliveries.drain(5)
         assert hook.words() == ["firing", "resolved"]
         store.close()
 
@@ -398,11 +398,11 @@ def test_a_refused_alert_stays_refused(tmp_path: Path) -> None:
         one = Process(tmp_path, manager=poison)
         notice = Notice("firing", {"alertname": "Drift"})
         poison.outcomes.append(Reject("poison", [notice]))
-        one.outbox._ledgers["manager"].tell(notice, 0)
+        one.outbox.deliveries.ledgers["manager"].tell(notice, 0)
         await one.send()
         await one.turn()
         two = one.crash()
-        two.outbox._ledgers["manager"].refresh(notice, 0)
+        two.outbox.deliveries.ledgers["manager"].refresh(notice, 0)
         await two.send()
         assert poison.attempts == 1
         two.store.close()
