@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from driftmon.daemon.deliveries import build_sinks
+from driftmon.daemon.news import Owing
 from driftmon.daemon.outbox import Outbox
 from driftmon.daemon.settings import PluginSettings
 from driftmon.monitor.quantities import QUANTITIES
 from driftmon.monitor.report import Report
 from driftmon.monitor.rules import Alert, Change, Rule, State
 from driftmon.render.notice import Notice
+from driftmon.render.pages.alerts import Receiver
 from driftmon.sinks import alertmanager, log
 from driftmon.sinks.base import Reject, Retry
 from driftmon.stats.schema import Schema
@@ -336,5 +338,31 @@ def test_a_notice_has_the_value_of_the_moment_it_fired() -> None:
         outbox.take({"s": report([replace(ALERT, value=0.02)])})
         await outbox.deliveries.drain(5)
         assert [one.annotations["value"] for one in (*hook.got, *manager.got)] == ["0.3", "0.3"]
+
+    run(scenario)
+
+
+def test_a_pending_alert_is_news_to_nobody() -> None:
+    async def scenario() -> None:
+        pending = replace(ALERT, state=State.PENDING)
+        change = Change("pending", pending, 1000)
+        for resends in (True, False):
+            hook = Recorder(resends)
+            outbox = outbox_of(hook=hook)
+            outbox.restore(Owing(changes=(change,)), ["s"])
+            outbox.take({"s": report([pending], [change])})
+            await outbox.deliveries.drain(5)
+            assert hook.got == []
+
+    run(scenario)
+
+
+def test_a_receiver_of_another_kind_takes_over_no_debts() -> None:
+    async def scenario() -> None:
+        before, after = outbox_of(hook=Recorder(resends=True)), outbox_of(hook=Recorder(resends=False))
+        before.take({"s": report([ALERT], [FIRED])})
+        assert before.deliveries.receivers() == [Receiver("hook", 0, 0, 1)]
+        after.succeed(before, ["s"])
+        assert after.deliveries.receivers() == [Receiver("hook", 0, 0, 0)]
 
     run(scenario)

@@ -208,7 +208,7 @@ def test_a_ledger_that_is_restored_behaves_as_the_one_that_was_saved(steps: list
             elif step == "take":
                 ledger.settle(ledger.due(at_ms), at_ms)
             elif step == "refuse":
-                ledger.refuse(ledger.due(at_ms)[:1])
+                ledger.refuse(sorted(ledger.due(at_ms), key=lambda notice: notice.starts_ms)[:1])
             elif step == "fail":
                 ledger.fail(at_ms, 2.0, 0.5)
         rows |= {key: one.row(key, 0) for key in one.touched}
