@@ -41,6 +41,9 @@ reloads: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/bench.py
+	$(BIN)/python -m tests.benchmarks.storage
+	$(BIN)/python -m tests.benchmarks.ready
+	$(BIN)/python -m tests.benchmarks.acks
 
 # The short form of every campaign of tests/campaigns, with a verdict of each; NAMES="crash soak" runs only these.
 campaigns: $(VENV)/.dev

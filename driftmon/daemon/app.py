@@ -25,6 +25,7 @@ from driftmon.daemon.access.neighbours import Neighbours
 from driftmon.daemon.access.refusals import Door
 from driftmon.daemon.config import ConfigError, load
 from driftmon.daemon.connections import Connections
+from driftmon.daemon.deliveries import build_sinks
 from driftmon.daemon.ingest import Ingest
 from driftmon.daemon.intake import Intake, Positions
 from driftmon.daemon.keeper import Storing
@@ -33,7 +34,7 @@ from driftmon.daemon.mailbox import Closed, Mailbox
 from driftmon.daemon.news import Progress
 from driftmon.daemon.notify import Notifier
 from driftmon.daemon.on_disk import load_references
-from driftmon.daemon.outbox import Outbox, build_sinks
+from driftmon.daemon.outbox import Outbox
 from driftmon.daemon.present import Present
 from driftmon.daemon.process import Process, bind_all, forget_paths
 from driftmon.daemon.promotions import Promotions
@@ -97,7 +98,7 @@ class App:
         repeats = self._recalled()  # from here on the store is the pump's
         pump = threading.Thread(target=self._run_pump, name="pump")
         pump.start()
-        self._notifying = asyncio.create_task(self._outbox.run())
+        self._notifying = asyncio.create_task(self._outbox.deliveries.run())
         web, api = self._listeners(repeats)
         await self._intake.follow(
             self.present.config, {name: stream.positions for name, stream in self._pump.streams.items()}
@@ -148,7 +149,9 @@ class App:
                 stream.restore(saved)
 
     def _storing(self, store: Store) -> Keeper:
-        keeper = Storing(store, self._note_full, lambda names: self._telemetry.totals(names) | self._outbox.totals())
+        keeper = Storing(
+            store, self._note_full, lambda names: self._telemetry.totals(names) | self._outbox.deliveries.told.totals()
+        )
         self._progress = keeper.progress.append
         return keeper
 
@@ -158,7 +161,7 @@ class App:
             return
         counters = self._store.counters()
         self._telemetry.restore({key: times for key, times in counters.items() if key[0] in config.streams})
-        self._outbox.restore_totals(counters)
+        self._outbox.deliveries.told.restore(counters)
         self._outbox.restore(self._store.owing(), config.streams)
 
     def _recalled(self) -> Repeats:
@@ -193,8 +196,8 @@ class App:
         old, self._outbox = self._outbox, self._outbox_for(config)
         await _cancelled(self._notifying)
         self._outbox.succeed(old, config.streams)
-        self._notifying = asyncio.create_task(self._outbox.run())
-        await old.close()
+        self._notifying = asyncio.create_task(self._outbox.deliveries.run())
+        await old.deliveries.close()
         # Where a source goes on is asked when the one before it has ended and its last block is counted, not earlier.
         await self._intake.leave(config)
         with contextlib.suppress(Closed):
@@ -214,7 +217,7 @@ class App:
         self.mailbox.close()
         await asyncio.to_thread(pump.join)
         await _cancelled(self._notifying)
-        await self._outbox.drain(NOTIFY_GRACE_S)
+        await self._outbox.deliveries.drain(NOTIFY_GRACE_S)
         if self._failure is None:
             self._keeper.notified(now_ms())
         await web.stop()
@@ -258,13 +261,13 @@ class App:
 
     def _notifications(self) -> Iterator[Family]:
         """Of the outbox of this moment, a reload makes another; who did not get in; and how the state is."""
-        yield from self._outbox.families()
+        yield from self._outbox.deliveries.told.families()
         yield from self._process.families()
         if self._store is not None:
             yield from self._store.health.families()
 
     def _receivers(self) -> list[Receiver]:
-        return self._outbox.receivers()
+        return self._outbox.deliveries.receivers()
 
     def _listeners(self, repeats: Repeats) -> tuple[Listener, Listener]:
         pages = Pages(self.present, self.mailbox, self._telemetry, self._notifications)

@@ -42,7 +42,7 @@ def fsync_ms(folder: Path, times: int = 200) -> list[float]:
 def send(host: str, features: int, events: int, seconds: float) -> None:
     """One sender: the next body when the last one is answered; its waits in ms to stdout."""
     bodies = [block_of(features, events, seed).data for seed in range(4)]
-    connection, waits = HTTPConnection(host, timeout=60), []
+    connection, waits = HTTPConnection(host, timeout=60), list[float]()
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
         began_s = time.perf_counter()

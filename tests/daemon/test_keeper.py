@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from driftmon.daemon.database import StorageError
-from driftmon.daemon.keeper import Storing
+from driftmon.daemon.keeper import RETRY_S, Storing
 from driftmon.daemon.keeping import Outcome
 from driftmon.daemon.news import Progress
 from driftmon.daemon.store import Store
@@ -113,6 +113,7 @@ def room(world: World) -> None:
 def test_a_reload_to_memory_releases_what_waits_for_a_full_disk_and_commits_go_on(tmp_path: Path) -> None:
     world = World(tmp_path)
     unroom(world)
+    assert world.keeper.rest_s(0.0) == RETRY_S
     world.keeper.ack = "memory"
     assert [one.durable for one in world.settled([])] == [False] * 300
     assert world.settled([]) == [], "each is told once"
@@ -165,6 +166,7 @@ def test_the_journal_of_a_removed_stream_is_no_reason_to_write_all_panes_each_se
 def test_what_sinks_did_at_the_end_needs_no_room(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.keeper.finish(world.streams, 0)
+    world.keeper.notified(0)  # nothing, and so nothing is written
     fill(world.store)
     debts = {("webhook", f"{number}-{'k' * 200}"): {"owed": [], "refused": True} for number in range(300)}
     world.keeper.progress.append(Progress(1, debts))

@@ -147,3 +147,18 @@ def test_a_request_of_several_blocks_is_never_taken_in_parts() -> None:
     mailbox.offer([*parts, block(1, "next")])
     assert names(mailbox) == ["part 1", "part 2", "part 3"]
     assert names(mailbox) == ["next"]
+
+
+def test_a_take_that_leaves_much_wakes_nobody() -> None:
+    async def scenario() -> None:
+        mailbox = Mailbox(5 * TAKE_BYTES)
+        mailbox.offer([block(TAKE_BYTES)] * 4)
+        waiting = asyncio.create_task(mailbox.put(block(TAKE_BYTES)))
+        for left, woken in ((3, False), (2, True)):
+            await asyncio.sleep(0)
+            assert names(mailbox) == ["s"]
+            assert mailbox.bytes // TAKE_BYTES == left
+            await asyncio.sleep(0.01)
+            assert waiting.done() == woken
+
+    asyncio.run(scenario())

@@ -9,12 +9,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from driftmon.daemon.outbox import Outbox, build_sinks
+from driftmon.daemon.deliveries import build_sinks
+from driftmon.daemon.news import Owing
+from driftmon.daemon.outbox import Outbox
 from driftmon.daemon.settings import PluginSettings
 from driftmon.monitor.quantities import QUANTITIES
 from driftmon.monitor.report import Report
 from driftmon.monitor.rules import Alert, Change, Rule, State
 from driftmon.render.notice import Notice
+from driftmon.render.pages.alerts import Receiver
 from driftmon.sinks import alertmanager, log
 from driftmon.sinks.base import Reject, Retry
 from driftmon.stats.schema import Schema
@@ -67,9 +70,9 @@ def test_a_transition_is_told_once_to_each_sink() -> None:
         outbox = outbox_of({"pod": "a"}, hook=hook, manager=manager)
         for changes in ([FIRED], [], []):
             outbox.take({"s": report([ALERT], changes)})
-            await outbox.drain(5)
+            await outbox.deliveries.drain(5)
         outbox.take({"s": report([], [RESOLVED])})
-        await outbox.drain(5)
+        await outbox.deliveries.drain(5)
         assert hook.words() == manager.words() == ["firing", "resolved"]
         assert hook.got[0].labels["pod"] == "a"
         assert hook.closed
@@ -82,7 +85,7 @@ def test_an_alert_restored_from_storage_is_news_only_to_a_receiver_that_forgets(
         hook, manager = Recorder(), Recorder(resends=True)
         outbox = outbox_of(hook=hook, manager=manager)
         outbox.take({"s": report([ALERT])})
-        await outbox.drain(5)
+        await outbox.deliveries.drain(5)
         assert (hook.words(), manager.words()) == ([], ["firing"])
 
     run(scenario)
@@ -94,7 +97,7 @@ def test_an_alert_whose_rule_was_removed_is_resolved() -> None:
         outbox = outbox_of(hook=hook)
         outbox.take({"s": report([ALERT], [FIRED])})
         outbox.take({"s": report()})
-        await outbox.drain(5)
+        await outbox.deliveries.drain(5)
         assert hook.words() == ["firing", "resolved"]
         assert hook.got[1].ends_ms == 10_000
 
@@ -106,13 +109,13 @@ def test_a_stream_that_a_reload_removed_has_its_alerts_resolved() -> None:
         hook, manager = Recorder(), Recorder(resends=True)
         before = outbox_of(hook=hook, manager=manager)
         before.take({"s": report([ALERT], [FIRED]), "t": report([replace(ALERT, stream="t")], [], "t")})
-        await before.drain(5)
+        await before.deliveries.drain(5)
         after = outbox_of(hook=hook, manager=manager)
         after.succeed(before, streams=["t"])
-        await after.drain(5)
+        await after.deliveries.drain(5)
         assert hook.words() == ["firing", "resolved"]
         assert [(one.status, one.labels["stream"]) for one in manager.got[2:]] == [("resolved", "s")]
-        assert (before.sent["hook"], after.sent["hook"]) == (1, 2), "counters only grow"
+        assert (before.deliveries.told.sent["hook"], after.deliveries.told.sent["hook"]) == (1, 2), "counters only grow"
 
     run(scenario)
 
@@ -122,11 +125,11 @@ def test_new_external_labels_resolve_the_alert_under_its_old_name() -> None:
         manager = Recorder(resends=True)
         before = outbox_of({"pod": "a"}, manager=manager)
         before.take({"s": report([ALERT], [FIRED])})
-        await before.drain(5)
+        await before.deliveries.drain(5)
         after = outbox_of({"pod": "b"}, manager=manager)
         after.succeed(before, streams=["s"])
         after.take({"s": report([ALERT])})
-        await after.drain(5)
+        await after.deliveries.drain(5)
         told = {(one.labels["pod"], one.status) for one in manager.got}
         assert told == {("a", "firing"), ("b", "firing"), ("a", "resolved")}
 
@@ -137,11 +140,11 @@ def test_debts_survive_a_reload() -> None:
     async def scenario() -> None:
         before = outbox_of(hook=Recorder(outcomes=[Retry("away")]))
         before.take({"s": report([ALERT], [FIRED])})
-        await before._send("hook", before._ledgers["hook"].due(0))
+        await before.deliveries.attempt("hook", before.deliveries.ledgers["hook"].due(0))
         hook = Recorder()
         after = outbox_of(hook=hook)
         after.succeed(before, streams=["s"])
-        await after.drain(5)
+        await after.deliveries.drain(5)
         assert hook.words() == ["firing"]
 
     run(scenario)
@@ -152,11 +155,15 @@ def test_what_failed_is_tried_again_and_counted(fault: Exception) -> None:
     async def scenario() -> None:
         hook = Recorder(outcomes=[fault])
         outbox = outbox_of(hook=hook)
-        task = asyncio.create_task(outbox.run())
+        task = asyncio.create_task(outbox.deliveries.run())
         outbox.take({"s": report([ALERT], [FIRED])})
         await asyncio.wait_for(hook.taken.wait(), 10)
         task.cancel()
-        assert (hook.words(), outbox.sent["hook"], outbox.failed["hook"]) == (["firing"], 2, 1)
+        assert (hook.words(), outbox.deliveries.told.sent["hook"], outbox.deliveries.told.failed["hook"]) == (
+            ["firing"],
+            2,
+            1,
+        )
 
     run(scenario)
 
@@ -166,10 +173,10 @@ def test_a_refusal_is_counted_and_not_repeated() -> None:
         hook = Recorder()
         outbox = outbox_of(hook=hook)
         outbox.take({"s": report([ALERT], [FIRED])})
-        (notice,) = outbox._ledgers["hook"].due(0)
+        (notice,) = outbox.deliveries.ledgers["hook"].due(0)
         hook.outcomes = [Reject("gone", [notice])]
-        await outbox.drain(5)
-        assert (hook.attempts, hook.got, outbox.failed["hook"]) == (1, [], 1)
+        await outbox.deliveries.drain(5)
+        assert (hook.attempts, hook.got, outbox.deliveries.told.failed["hook"]) == (1, [], 1)
 
     run(scenario)
 
@@ -182,11 +189,11 @@ def test_a_sink_that_hangs_delays_no_other() -> None:
     async def scenario() -> None:
         hook = Recorder()
         outbox = outbox_of(slow=Hanging(), hook=hook)
-        task = asyncio.create_task(outbox.run())
+        task = asyncio.create_task(outbox.deliveries.run())
         outbox.take({"s": report([ALERT], [FIRED])})
         await asyncio.wait_for(hook.taken.wait(), 10)
         task.cancel()
-        await outbox.drain(0.01)
+        await outbox.deliveries.drain(0.01)
         assert hook.words() == ["firing"]
         assert hook.closed
 
@@ -195,7 +202,9 @@ def test_a_sink_that_hangs_delays_no_other() -> None:
 
 def test_the_counters_are_there_before_the_first_notification() -> None:
     async def scenario() -> None:
-        families = {family.metric.name: dict(family.samples) for family in outbox_of(hook=Recorder()).families()}
+        families = {
+            family.metric.name: dict(family.samples) for family in outbox_of(hook=Recorder()).deliveries.told.families()
+        }
         assert families == {
             "driftmon_alert_notifications_total": {("hook",): 0.0},
             "driftmon_alert_notifications_failed_total": {("hook",): 0.0},
@@ -231,11 +240,11 @@ def test_nobody_hears_of_an_alert_before_its_time_and_then_of_what_still_fires(
         outbox = outbox_of(hook=hook, manager=manager)
         outbox.take({"s": report([QUIET], [QUIET_FIRED])})
         outbox.take({"s": later(report([QUIET]), 11_999)})
-        await outbox.drain(5)
+        await outbox.deliveries.drain(5)
         assert hook.words() == manager.words() == []
         outbox.take({"s": later(report([replace(QUIET, value=0.9)]), 12_000)})
         outbox.take({"s": later(report([QUIET]), 13_000)})
-        await outbox.drain(5)
+        await outbox.deliveries.drain(5)
         assert hook.words() == manager.words() == ["firing"]
         assert hook.got[0].annotations["value"] == "0.3", "as it fired"
 
@@ -253,7 +262,7 @@ def test_what_was_over_before_its_time_is_never_told() -> None:
         gone = Change("resolved", replace(QUIET, state=State.INACTIVE), 11_000)
         outbox.take({"s": later(report([], [gone]), 13_000)})
         outbox.take({"s": later(report(), 14_000)})
-        await outbox.drain(5)
+        await outbox.deliveries.drain(5)
         assert hook.words() == manager.words() == []
 
     run(scenario)
@@ -270,7 +279,7 @@ def test_what_fired_before_its_time_and_ended_after_it_is_told_both_ways(reports
             outbox.take({"s": later(report([], [gone]), 13_000)})
         else:
             outbox.take({"s": later(report([], [QUIET_FIRED, gone]), 13_000)})
-        await outbox.drain(5)
+        await outbox.deliveries.drain(5)
         assert hook.words() == ["firing", "resolved"]
 
     run(scenario)
@@ -283,7 +292,7 @@ def test_a_quiet_alert_that_vanishes_leaves_nothing_behind() -> None:
         outbox.take({"s": report([QUIET], [QUIET_FIRED])})
         outbox.take({"s": report()})
         outbox.take({"s": later(report(), 13_000)})
-        await outbox.drain(5)
+        await outbox.deliveries.drain(5)
         assert hook.words() == []
 
     run(scenario)
@@ -296,12 +305,12 @@ def test_the_quiet_time_goes_on_through_a_reload_and_a_restart() -> None:
         after = outbox_of(hook=hook)
         after.succeed(before, streams=["s"])
         after.take({"s": later(report([QUIET]), 12_000)})
-        await after.drain(5)
+        await after.deliveries.drain(5)
         assert hook.words() == ["firing"]
         fresh = outbox_of(hook=restarted)
         fresh.take({"s": report([QUIET])})
         fresh.take({"s": later(report([QUIET]), 12_000)})
-        await fresh.drain(5)
+        await fresh.deliveries.drain(5)
         assert restarted.words() == ["firing"]
 
     run(scenario)
@@ -313,7 +322,7 @@ def test_a_time_that_came_while_the_daemon_was_down_is_not_missed() -> None:
         outbox = outbox_of(hook=hook)
         for now_ms in (12_000, 13_000):
             outbox.take({"s": later(report([QUIET]), now_ms)})
-        await outbox.drain(5)
+        await outbox.deliveries.drain(5)
         assert hook.words() == ["firing"]
 
     run(scenario)
@@ -327,7 +336,33 @@ def test_a_notice_has_the_value_of_the_moment_it_fired() -> None:
         outbox = outbox_of(hook=hook, manager=manager)
         outbox.take({"s": report([replace(ALERT, value=0.01)], [FIRED])})
         outbox.take({"s": report([replace(ALERT, value=0.02)])})
-        await outbox.drain(5)
+        await outbox.deliveries.drain(5)
         assert [one.annotations["value"] for one in (*hook.got, *manager.got)] == ["0.3", "0.3"]
+
+    run(scenario)
+
+
+def test_a_pending_alert_is_news_to_nobody() -> None:
+    async def scenario() -> None:
+        pending = replace(ALERT, state=State.PENDING)
+        change = Change("pending", pending, 1000)
+        for resends in (True, False):
+            hook = Recorder(resends)
+            outbox = outbox_of(hook=hook)
+            outbox.restore(Owing(changes=(change,)), ["s"])
+            outbox.take({"s": report([pending], [change])})
+            await outbox.deliveries.drain(5)
+            assert hook.got == []
+
+    run(scenario)
+
+
+def test_a_receiver_of_another_kind_takes_over_no_debts() -> None:
+    async def scenario() -> None:
+        before, after = outbox_of(hook=Recorder(resends=True)), outbox_of(hook=Recorder(resends=False))
+        before.take({"s": report([ALERT], [FIRED])})
+        assert before.deliveries.receivers() == [Receiver("hook", 0, 0, 1)]
+        after.succeed(before, ["s"])
+        assert after.deliveries.receivers() == [Receiver("hook", 0, 0, 0)]
 
     run(scenario)

@@ -203,3 +203,12 @@ def test_what_was_not_sent_yet_stays_as_it_fired() -> None:
     ledger.tell(fired(value="1"), 0)
     ledger.refresh(fired(value="2"), 10_000)
     assert [notice.annotations["value"] for notice in ledger.due(10_000)] == ["1"]
+
+
+def test_a_refusal_of_what_was_replaced_on_the_way_refuses_nothing() -> None:
+    ledger = Ledger(resends=True)
+    ledger.tell(fired(), 0)
+    batch = ledger.due(0)
+    ledger.tell(fired(starts_ms=50), 0)
+    ledger.refuse(batch)
+    assert [notice.starts_ms for notice in ledger.due(0)] == [50]

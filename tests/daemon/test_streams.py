@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from driftmon.monitor.references import reference_of
 from driftmon.monitor.report import Report
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.sources.base import Block
+from driftmon.stats.edges import FeatureSpec
 from tests.daemon.kit import FEATURES, RULE, ndjson, records, stream, write_config
 
 MINUTE = 60_000
@@ -28,12 +30,14 @@ def made(folder: Path, *, rules: Sequence[Any] = (RULE,), **changes: Any) -> Str
     """A stream as the configuration of one would make it; its reference is counted from 2,000 records."""
     config = load(write_config(folder, {"s": stream(**changes)}, rules=list(rules)), {})
     settings = config.streams["s"]
-    reference: Snapshot | None = None
-    if settings.reference.type == "file":
-        rows = records(2000)
-        columns = {spec.name: [row.get(spec.name) for row in rows] for spec in settings.features}
-        reference = reference_of(columns, settings.features)
+    reference = counted(settings.features) if settings.reference.type == "file" else None
     return Stream(settings, config.rules, config.limits, reference)
+
+
+@cache
+def counted(features: tuple[FeatureSpec, ...]) -> Snapshot:
+    rows = records(2000)
+    return reference_of({spec.name: [row.get(spec.name) for row in rows] for spec in features}, features)
 
 
 def block(rows: Sequence[Any], **changes: Any) -> Block:

@@ -34,11 +34,11 @@ def outbox_for(url: str) -> Iterator[Any]:
 
     async def build() -> tuple[Outbox, asyncio.Task[None]]:
         outbox = Outbox({"alertmanager": Sink(Options(url))}, {"pod": "test-0"}, "http://driftmon.example")
-        return outbox, asyncio.create_task(outbox.run())
+        return outbox, asyncio.create_task(outbox.deliveries.run())
 
     async def end(outbox: Outbox, task: asyncio.Task[None]) -> None:
         task.cancel()
-        await outbox.drain(5)
+        await outbox.deliveries.drain(5)
 
     outbox, task = asyncio.run_coroutine_threadsafe(build(), loop).result()
     yield lambda report: loop.call_soon_threadsafe(outbox.take, {report.stream: report})
