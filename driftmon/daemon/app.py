@@ -6,7 +6,6 @@ Law: a reload takes effect as a whole or not at all; a drain answers what was ac
 from __future__ import annotations
 
 import asyncio
-import gc
 import contextlib
 import logging
 import os
@@ -95,7 +94,6 @@ class App:
         """Until `stop`; raises what made the pump fail, StorageError where the state cannot be saved."""
         self._loop = asyncio.get_running_loop()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        gc.freeze()  # what is there now stays: to look through it again holds everybody up for 20 ms each time
         repeats = self._recalled()  # from here on the store is the pump's
         pump = threading.Thread(target=self._run_pump, name="pump")
         pump.start()
