@@ -21,7 +21,10 @@ from driftmon.monitor.batch import Batch
 from driftmon.sources.base import Block
 
 AHEAD_BYTES: Final = 12 * 1024 * 1024
-TEXT_BYTES: Final = 64  # of a short text, with its place in the list
+NUMBER_BYTES: Final = 8
+TEXT_BYTES: Final = 64  # of a short text
+QUOTE: Final = ord('"')
+QUOTES: Final = 4  # around a key and its text
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Reader:
 
     def _read(self, stream: Stream, block: Block) -> Ahead:
         steps, batches, took_s = stream.read(block), list[Batch](), 0.0
+        self._held += TEXT_BYTES * (int(np.count_nonzero(np.frombuffer(block.data, np.uint8) == QUOTE)) // QUOTES)
         while self._held < AHEAD_BYTES:
             started_s = time.perf_counter()
             try:
@@ -72,8 +76,5 @@ class Reader:
 
 
 def size_of(batch: Batch) -> int:
-    """Bytes that it takes, about."""
-    return sum(
-        column.values.nbytes if isinstance(column.values, np.ndarray) else TEXT_BYTES * len(column.values)
-        for column in batch.columns.values()
-    )
+    """Bytes that it takes without its texts: a number or a place for each row."""
+    return NUMBER_BYTES * sum(map(len, batch.columns.values()))

@@ -17,7 +17,7 @@ from driftmon.daemon.settings import Limits
 from driftmon.formats.compression import DecompressionError, TooLarge, UnsupportedError, decompress
 
 LINGER_S: Final = 2.0
-IN_THREAD_BYTES: Final = 64 * 1024  # decompressing more would hold the event loop up for over a millisecond
+IN_THREAD_BYTES: Final = 4 * 1024  # decompressing more, to 100 times as much, would hold the event loop up for long
 
 
 class Bodies:
@@ -25,6 +25,7 @@ class Bodies:
 
     def __init__(self) -> None:
         self._inflight = 0
+        self._unpacking = asyncio.Semaphore(1)  # threads without the GIL would take the cores from everybody else
 
     async def read(self, request: Request, limits: Limits) -> bytes:
         """The decompressed body; Problem 400, 408, 413, 415 or 429."""
@@ -70,7 +71,11 @@ class Bodies:
     async def _decompressed(self, data: bytes, encoding: str, limits: Limits, taken: list[int]) -> bytes:
         asked = data, encoding, limits.decompressed_bytes, limits.decompression_ratio
         try:
-            plain = decompress(*asked) if len(data) < IN_THREAD_BYTES else await asyncio.to_thread(decompress, *asked)
+            if len(data) < IN_THREAD_BYTES:
+                plain = decompress(*asked)
+            else:
+                async with self._unpacking:
+                    plain = await asyncio.to_thread(decompress, *asked)
         except TooLarge as fault:
             raise Problem(413, f"{fault} (limits.decompressed_bytes, limits.decompression_ratio)") from None
         except UnsupportedError as fault:

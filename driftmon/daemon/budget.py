@@ -14,6 +14,7 @@ from driftmon.daemon.repeats import ENTRY_BYTES, KEYS
 from driftmon.daemon.settings import KIB, MIB, Config
 from driftmon.monitor.panes import PANES
 from driftmon.monitor.report import Report
+from driftmon.stats.evidence import PANES as LONGEST_LAG
 
 PROCESS: Final = 96 * MIB  # interpreter, numpy, scipy: 72 MiB; and holes in the heap
 READ: Final = 64 * KIB  # of each connection, before anybody asked for it
@@ -34,16 +35,27 @@ def parts(config: Config, reports: Mapping[str, Report]) -> Mapping[str, int]:
         "counting": limits.decompressed_bytes,
         "parser": PARSED * limits.array_bytes + AHEAD_BYTES,
         "keys": KEYS * ENTRY_BYTES,
-        "panes": COPIES * sum(_panes(report, _thinned(config, name)) for name, report in reports.items()),
+        "panes": COPIES * sum(_panes(report, *_kept(config, name)) for name, report in reports.items()),
         "journal": JOURNAL,
     }
 
 
-def _panes(report: Report, thinned: bool) -> int:
-    """Of one stream: a vector of all its bins for each pane of each window; another beside it for thinned rows."""
-    return CELL * report.schema.width * PANES * len(report.windows) * (2 if thinned else 1)
+def _panes(report: Report, history: int, thinned: bool) -> int:
+    """Of one stream: a vector of all its bins for each pane of each window, of evidence, and of a past that is P.
+
+    Another stands beside each where rows may be thinned.
+    """
+    panes = PANES * len(report.windows) + history
+    if any(rule.calibrated is not None for rule in report.rules):
+        panes += LONGEST_LAG + 1
+    return CELL * report.schema.width * panes * (2 if thinned else 1)
 
 
-def _thinned(config: Config, name: str) -> bool:
-    """Whether rows of a stream may stand for several; one that a reload has just removed has none any more."""
-    return name in config.streams and config.streams[name].overload == "sample"
+def _kept(config: Config, name: str) -> tuple[int, bool]:
+    """Panes kept for a trailing reference, and whether rows may stand for several; (0, False) just after a reload."""
+    if (settings := config.streams.get(name)) is None:
+        return 0, False
+    wanted, history = settings.reference, 0
+    if wanted.type == "trailing":
+        history = PANES + 1 + -(-wanted.lag_ms * PANES // wanted.length_ms)
+    return history, settings.overload == "sample"

@@ -26,6 +26,7 @@ FIELD_BYTES: Final = 5  # "":0, at least
 BATCH_ROWS: Final = 16 * 1024  # in a batch of `batches`, about; twice as many in one step
 BATCH_CELLS: Final = 512 * 1024  # rows x features, likewise: empty records of a wide stream are 2,700 times their bytes
 STEP_ELEMENTS: Final = 4096
+STEP_BYTES: Final = 64 * 1024
 MAP_ROWS: Final = 7
 
 
@@ -80,7 +81,7 @@ class Decoder:
         if (yield from self._array(data, found)) or self._spread_object(data, found):
             return
         for piece in pieces(data, self._line_bytes):
-            if not self._clean_lines(piece, found):
+            if len(piece) > self._line_bytes or not self._clean_lines(piece, found):
                 yield from self._lines(piece, found)
             yield
 
@@ -91,15 +92,16 @@ class Decoder:
         if self._clean_array(data, found):
             return True
         try:
-            value = records.parse(data, len(data))
+            parts = yield from _parts(data)
         except RecordError:
             return False
-        elements = records.elements(value)
-        flat = self._flat(data, len(elements))
+        flat = self._flat(data, sum(map(len, parts)))
         step = min(STEP_ELEMENTS, self._most_rows)
-        for start in range(0, len(elements), step):
-            self._elements(elements[start : start + step], flat, found)
-            yield
+        for part in parts:
+            for start in range(0, len(part), step):
+                self._elements(part[start : start + step], flat, found)
+                yield
+            part.clear()
         return True
 
     def _elements(self, elements: list[Any], flat: bool, found: _Found) -> None:
@@ -156,9 +158,7 @@ class Decoder:
             return False
         openers = marks.translate(None, b":")
         count = len(openers) // 2
-        if not self._rows.plain or len(piece) > self._line_bytes or openers != b"{\n" * count:
-            return False
-        if count > 2 * self._most_rows:
+        if not self._rows.plain or openers != b"{\n" * count or count > 2 * self._most_rows:
             return False
         try:
             piece.decode()  # msgspec does not look into the texts it skips
@@ -205,6 +205,31 @@ class Decoder:
         if time is not None:
             rows, times_ms = times.keep(rows, found.lines, self._rows.times(rows), time.unit, found.rejections)
         return Batch(len(rows), self._rows.columns(rows), times_ms, found.rejections.counts, found.rejections.errors)
+
+
+def _parts(data: bytes) -> Generator[None, None, list[list[Any]]]:
+    """The records in an array, in parts; RecordError where it is none.
+
+    It is cut behind maps. If each cut is an array of something, then all of it is one, and these are its elements;
+    else a cut went through a text or a map within, and the array is read in one piece.
+    """
+    inner = data.strip(b" \t\r\n")[1:-1] if data.rstrip(b" \t\r\n").endswith(b"]") else b""
+    parts: list[list[Any]] = []
+    start = 0
+    while True:
+        comma = inner.find(b"},", start + STEP_BYTES) + 1
+        try:
+            part = records.parse(b"[" + inner[start : comma or None] + b"]", len(data) + 2)
+        except RecordError:
+            break
+        if not part or not any(isinstance(element, dict) for element in part):
+            break
+        parts.append(part)
+        if not comma:
+            return parts
+        start = comma + 1
+        yield
+    return [records.elements(records.parse(data, len(data)))]
 
 
 def pieces(data: bytes, line_bytes: int) -> Iterator[bytes]:

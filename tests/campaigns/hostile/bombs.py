@@ -1,4 +1,7 @@
-"""Bombs: bodies that nobody honest sends, and the honest one."""
+"""Bombs: bodies that nobody honest sends, and honest ones of their size.
+
+Law: a mate has as many bytes on the wire as its bomb, in the same encoding and the same shape, lines or an array.
+"""
 
 from __future__ import annotations
 
@@ -60,3 +63,37 @@ BODIES: Final[Mapping[str, Callable[[], tuple[bytes, str]]]] = {
     "an array of maps": lambda: (b"[" + b"{}," * (MIB // 3 - 4) + b"{}]", ""),
     "new categories": lambda: (_categories(), ""),
 }
+
+
+OVERLOAD: Final = "overload"
+OVERLOAD_ROWS: Final = 4800  # few bytes on the wire, so that it is counting that they overload
+
+
+def body(kind: str) -> tuple[bytes, str]:
+    """The body and its headers."""
+    return (_overload(), GZIP) if kind == OVERLOAD else BODIES[kind]()
+
+
+@cache
+def mate(kind: str) -> tuple[bytes, str]:
+    """Honest records instead."""
+    if kind == OVERLOAD:
+        return body(kind)
+    bomb, headers = BODIES[kind]()
+    if headers == GZIP:
+        return _packed(max(1, 400 * len(bomb) // len(_packed(400)))), GZIP
+    lines = honest(5000).split(b"\n")[:-1]
+    many = lines * (len(bomb) // len(honest(5000)) + 1)
+    shaped = b"[" + b",".join(many) if bomb.startswith(b"[") else b"\n".join(many)
+    cut = shaped[: shaped.rindex(b"}", 0, len(bomb)) + 1]
+    return cut + (b"]" if bomb.startswith(b"[") else b"\n"), headers
+
+
+@cache
+def _overload() -> bytes:
+    return gzip.compress(honest(400) * (OVERLOAD_ROWS // 400), 9)
+
+
+@cache
+def _packed(rows: int) -> bytes:
+    return gzip.compress(honest(rows), 9)
