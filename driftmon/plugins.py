@@ -13,7 +13,7 @@ def names(kind: str) -> list[str]:
     """The plug-ins of one kind ("sources", "sinks", "formats", "stats.binnings"), by file name.
 
     >>> names("stats.binnings")
-    ['boolean', 'categorical', 'numeric']
+    ['boolean', 'categorical', 'log_loss', 'numeric']
     """
     package = importlib.import_module(f"driftmon.{kind}")
     return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.name not in NOT_PLUGINS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ class Binning:
     """
 
     kind = "boolean"
+    tallies: ClassVar[tuple[str, ...]] = ()
     positions = None
     regular = 2
     size = 4

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +31,7 @@ class Binning:
 
     categories: tuple[str, ...]
     kind = "categorical"
+    tallies: ClassVar[tuple[str, ...]] = ()
     positions = None
 
     def __post_init__(self) -> None:

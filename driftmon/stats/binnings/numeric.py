@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class Binning:
 
     edges: tuple[float, ...]
     kind = "numeric"
+    tallies: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         for edge in self.edges:
