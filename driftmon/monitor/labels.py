@@ -95,16 +95,17 @@ class Join:
         self.clock_ms = 0
         self.ring = IdRing(entries)
         self.waiting = [0, 0]  # predictions, labels
-        self.matched: list[Places] | None = None  # a list: places that matched are noted, for whoever keeps them
-        self._since_ms = np.empty(entries, dtype=np.int64)
-        self._times_ms = np.empty(entries, dtype=np.int64)
-        self._kinds = np.empty(entries, dtype=np.uint8)
-        self._values = np.empty((entries, width))
+        self.kept = 0  # ids before this place are on the disk
+        self.matched: list[Places] | None = None  # a list: places that matched since, for whoever keeps them there
+        self.since_ms = np.empty(entries, dtype=np.int64)
+        self.times_ms = np.empty(entries, dtype=np.int64)
+        self.kinds = np.empty(entries, dtype=np.uint8)
+        self.values = np.empty((entries, width))
 
     @property
     def nbytes(self) -> int:
         """Of all slots, used or not."""
-        arrays = (self._since_ms, self._times_ms, self._kinds, self._values)
+        arrays = (self.since_ms, self.times_ms, self.kinds, self.values)
         return self.ring.nbytes + sum(array.nbytes for array in arrays)
 
     def take(self, records: Records) -> Pairs:
@@ -112,7 +113,7 @@ class Join:
         clock_ms = np.maximum(records.clock_ms, self.clock_ms)
         records = Records(records.ids, records.kinds, records.times_ms, clock_ms, records.values)
         found = [self._take(records.part(run), run.start) for run in self._runs(clock_ms)]
-        pairs = found[0] if len(found) == 1 else _joined(found, self._values.shape[1])
+        pairs = found[0] if len(found) == 1 else _joined(found, self.values.shape[1])
         self.tally.match(pairs)
         return pairs
 
@@ -141,7 +142,7 @@ class Join:
         adder[group[added]] = added
         slots, by_row = ring.slots(np.maximum(held, 0)), adder[group]
         place = np.where(there, held, places[group])
-        first_kind = np.where(there, self._kinds[slots], kinds[by_row])
+        first_kind = np.where(there, self.kinds[slots], kinds[by_row])
         fits = (first_kind != MATCHED) & (kinds != first_kind)
         candidates = np.flatnonzero(fits)
         _, first = np.unique(place[candidates], return_index=True)
@@ -163,7 +164,7 @@ class Join:
         Each row that adds an id may drop one, for which a later row adds it again: repeated until nothing changes.
         """
         ring = self.ring
-        in_time = (held >= 0) & (self._since_ms[ring.slots(np.maximum(held, 0))] + self.wait_ms >= records.clock_ms)
+        in_time = (held >= 0) & (self.since_ms[ring.slots(np.maximum(held, 0))] + self.wait_ms >= records.clock_ms)
         there, before = in_time, np.zeros(len(held), dtype=np.int64)
         while True:
             absent = np.flatnonzero(~there)
@@ -182,8 +183,8 @@ class Join:
         self, records: Records, rows: Places, adders: Places, slots: Places, old: NDArray[np.bool_], start: int
     ) -> Pairs:
         """Of the rows that complete one: the other half is kept, or came earlier in this run."""
-        values = np.where(old[:, None], self._values[slots], records.values[adders])
-        times_ms = np.where(old, self._times_ms[slots], records.times_ms[adders])
+        values = np.where(old[:, None], self.values[slots], records.values[adders])
+        times_ms = np.where(old, self.times_ms[slots], records.times_ms[adders])
         labels = records.kinds[rows] == LABEL
         here, here_ms = records.values[rows], records.times_ms[rows]
         return Pairs(
@@ -199,21 +200,21 @@ class Join:
         ring, limit = self.ring, clock_ms - self.wait_ms
         low = ring.first % ring.entries
         high = min(low + len(ring), ring.entries)
-        past = int(np.searchsorted(self._since_ms[low:high], limit, side="left"))
+        past = int(np.searchsorted(self.since_ms[low:high], limit, side="left"))
         if past == high - low:
-            past += int(np.searchsorted(self._since_ms[: len(ring) - past], limit, side="left"))
+            past += int(np.searchsorted(self.since_ms[: len(ring) - past], limit, side="left"))
         return past
 
     def _match(self, places: Places) -> None:
         slots = self.ring.slots(places)
         for kind in (PREDICTION, LABEL):
-            self.waiting[kind] -= int((self._kinds[slots] == kind).sum())
-        self._kinds[slots] = MATCHED
+            self.waiting[kind] -= int((self.kinds[slots] == kind).sum())
+        self.kinds[slots] = MATCHED
         if self.matched is not None and len(places):
             self.matched.append(places)
 
     def _drop(self, first: int) -> None:
-        gone = self._kinds[self.ring.slots(np.arange(self.ring.first, max(first, self.ring.first)))]
+        gone = self.kinds[self.ring.slots(np.arange(self.ring.first, max(first, self.ring.first)))]
         for kind, outcome in ((PREDICTION, "expired"), (LABEL, "orphan")):
             times = int((gone == kind).sum())
             self.waiting[kind] -= times
@@ -222,8 +223,8 @@ class Join:
 
     def _add(self, records: Records) -> None:
         slots = self.ring.slots(self.ring.add(records.ids))
-        self._since_ms[slots], self._times_ms[slots] = records.clock_ms, records.times_ms
-        self._kinds[slots], self._values[slots] = records.kinds, records.values
+        self.since_ms[slots], self.times_ms[slots] = records.clock_ms, records.times_ms
+        self.kinds[slots], self.values[slots] = records.kinds, records.values
         for kind in (PREDICTION, LABEL):
             self.waiting[kind] += int((records.kinds == kind).sum())
 

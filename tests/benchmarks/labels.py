@@ -13,9 +13,9 @@ from typing import Final
 
 import numpy as np
 
+from driftmon.monitor.batch import Times
 from driftmon.monitor.id_ring import digests
 from driftmon.monitor.labels import LABEL, PREDICTION, Join, Records
-from driftmon.monitor.batch import Times
 
 ROWS: Final = 5000  # of a block of 256 KiB
 WAIT_MS: Final = 86_400_000
@@ -51,8 +51,12 @@ def main() -> None:
     per_entry = (resident_bytes() - before) / waiting
     joins_s = batches(labels, LABEL, 1000)
     assert join.tally.outcomes["matched"] == waiting
-    sys.stdout.write(f"{waiting:,} predictions wait: {per_entry:.0f} bytes each ({join.nbytes / waiting:.0f} of arrays)\n")
-    sys.stdout.write(f"predictions a second: {waiting / waits_s:,.0f}; labels joined a second: {waiting / joins_s:,.0f}\n")
+    sys.stdout.write(
+        f"{waiting:,} predictions wait: {per_entry:.0f} bytes each ({join.nbytes / waiting:.0f} of arrays)\n"
+    )
+    sys.stdout.write(
+        f"predictions a second: {waiting / waits_s:,.0f}; labels joined a second: {waiting / joins_s:,.0f}\n"
+    )
     sys.stdout.write(f"joins a second, both records: {waiting / (waits_s + joins_s):,.0f}\n")
     full_s = batches(np.arange(waiting, waiting + waiting // 2), PREDICTION, 2000)
     sys.stdout.write(f"predictions a second at the bound, each drops the oldest: {waiting // 2 / full_s:,.0f}\n")

@@ -71,7 +71,7 @@ def listed(pairs: Pairs, first: int) -> list[tuple[int, float, float, int, int]]
     st.integers(1, 12),
     st.lists(st.integers(1, 25)),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_join_is_that_of_one_record_after_the_other(
     rows: list[Row], wait_ms: int, entries: int, cuts: list[int]
 ) -> None:

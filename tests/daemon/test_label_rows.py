@@ -1,0 +1,94 @@
+"""Label rows: a join that went through the database does what one that never stopped does."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from driftmon.daemon.label_rows import KeptLabels, put_together, read_labels, write_labels
+from driftmon.daemon.opening import open_database
+from driftmon.monitor.id_ring import digests
+from driftmon.monitor.label_pieces import keep, restore
+from driftmon.monitor.labels import Join, Pairs, Records
+
+
+def records(chance: np.random.Generator, rows: int, clock_ms: int) -> Records:
+    ids = digests(map(str, chance.integers(0, 150, rows)), b"key")
+    kinds, times = chance.integers(0, 2, rows).astype(np.uint8), chance.integers(0, 9999, rows)
+    return Records(ids, kinds, times, clock_ms + np.cumsum(chance.integers(0, 3, rows)), chance.random((rows, 2)))
+
+
+def listed(pairs: Pairs) -> list[list[object]]:
+    return [
+        column.tolist()
+        for column in (pairs.rows, pairs.predictions, pairs.labels, pairs.predicted_ms, pairs.labelled_ms)
+    ]
+
+
+def restored(kept: KeptLabels | None, wait_ms: int = 60, entries: int = 40) -> Join:
+    join = Join(wait_ms, entries, 2)
+    join.matched = []
+    if kept is not None:
+        restore(join, kept.head, kept.pieces)
+    return join
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_crash_after_any_commit_costs_only_what_was_not_committed(tmp_path: Path, seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    steady, database = Join(60, 40, 2), open_database(tmp_path)
+    kept, clock_ms = restored(None), 0
+    for step in range(40):
+        batch = records(chance, int(chance.integers(1, 30)), clock_ms)
+        clock_ms = int(batch.clock_ms[-1])
+        if chance.random() < 0.2:
+            kept.take(batch)  # and the machine stops before the commit
+            kept = restored(read_labels(database, "s"))
+        assert listed(kept.take(batch)) == listed(steady.take(batch))
+        assert (kept.tally, kept.waiting) == (steady.tally, steady.waiting)
+        if chance.random() < 0.1:
+            with pytest.raises(RuntimeError), database.transaction() as connection:
+                write_labels(connection, "s", kept, "m", b"key", step == 0)
+                raise RuntimeError  # no room: tried again
+        with database.transaction() as connection:
+            write_labels(connection, "s", kept, "m", b"key", step == 0)
+            if chance.random() < 0.2:
+                put_together(connection, "s")
+        keep(kept)
+        if chance.random() < 0.3:
+            kept = restored(read_labels(database, "s"))
+    assert steady.tally.outcomes["matched"] > 30
+    assert len(database.rows("SELECT seq FROM label")) < 25
+    database.close()
+
+
+def test_a_smaller_bound_lets_the_oldest_go_and_counts_them(tmp_path: Path) -> None:
+    join = restored(None)
+    join.take(Records(digests("abcde"), np.array([0, 0, 0, 1, 0], np.uint8), *np.zeros((2, 5), int), np.zeros((5, 2))))
+    database = open_database(tmp_path)
+    with database.transaction() as connection:
+        write_labels(connection, "s", join, "m", b"", True)
+    smaller = restored(read_labels(database, "s"), entries=2)
+    database.close()
+    assert (smaller.waiting, smaller.tally.outcomes["expired"]) == ([1, 1], 3)
+
+
+def test_a_damaged_piece_costs_its_own_ids(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    join, database = restored(None), open_database(tmp_path)
+    for at, one in enumerate("abc"):
+        zeros = np.zeros(1, dtype=np.int64)
+        join.take(Records(digests(one), np.zeros(1, np.uint8), zeros, zeros, np.full((1, 2), at)))
+        with database.transaction() as connection:
+            write_labels(connection, "s", join, "m", b"", False)
+        keep(join)
+    with database.transaction() as connection:
+        connection.execute("UPDATE label SET data = x'00' WHERE seq = 2")
+    with caplog.at_level(logging.ERROR):
+        found = restored(read_labels(database, "s"))
+    database.close()
+    pairs = found.take(Records(digests("abc"), np.ones(3, np.uint8), *np.zeros((2, 3), int), np.zeros((3, 2))))
+    assert pairs.predictions[:, 0].tolist() == [0, 2]
+    assert "entry 2 of its labels is damaged" in caplog.text
