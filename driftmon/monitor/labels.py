@@ -3,7 +3,7 @@
 Law: what comes of a record is a function of the records before it, however they are cut into batches. An id is kept
 for `wait` of the stream's clock after its first record, matched or not, so that a second prediction or label of it is
 known for a duplicate; the first of each counts. At most `entries` ids are kept: the oldest goes early, and if it waits
-it is counted as expired (a prediction) or orphan (a label). predictions == matched + expired + duplicate + waiting.
+it is counted as expired (a prediction) or orphan (a label).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PREDICTION: Final = 0
 LABEL: Final = 1
 MATCHED: Final = 2
 
-OUTCOMES: Final = ("matched", "expired", "orphan", "duplicate")
+OUTCOMES: Final = ("matched", "late", "expired", "orphan", "duplicate")
 AGES_S: Final = (1.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0, 172_800.0, 604_800.0)
 
 

@@ -102,7 +102,7 @@ def test_what_waits_too_long_is_counted_when_the_clock_says_so() -> None:
     assert join.waiting == [1, 1]
     join.expire(11)
     assert join.waiting == [0, 0]
-    assert join.tally.outcomes == {"matched": 0, "expired": 1, "orphan": 1, "duplicate": 0}
+    assert join.tally.outcomes == {"matched": 0, "late": 0, "expired": 1, "orphan": 1, "duplicate": 0}
 
 
 def test_ages_are_the_labels_time_less_the_predictions() -> None:
