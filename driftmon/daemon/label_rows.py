@@ -10,15 +10,14 @@ import logging
 import sqlite3
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 
 from driftmon.daemon.database import Database
-from driftmon.monitor.label_pieces import Head, Piece, head_of, piece_of
-from driftmon.monitor.labels import Join
+from driftmon.monitor.delayed import Delayed
+from driftmon.monitor.label_pieces import Head, KeptLabels, Piece, head_of, piece_of
 
 SMALL_BYTES: Final = 64 * 1024
 TOGETHER_BYTES: Final = 1024 * 1024
@@ -27,37 +26,34 @@ LENGTH_BYTES: Final = 8
 log: Final = logging.getLogger("driftmon.store")
 
 
-@dataclass(frozen=True, slots=True)
-class KeptLabels:
-    """Of one stream: for which meaning of its records, with which key ids were digested, and what waits."""
-
-    meaning: str
-    key: bytes
-    head: Head | None
-    pieces: tuple[Piece, ...]
-
-
-def write_labels(connection: sqlite3.Connection, name: str, join: Join, meaning: str, key: bytes, anew: bool) -> None:
-    """What was taken since it was last kept; with `anew` whatever was there goes first, and all of it is written."""
-    if anew:
+def write_labels(connection: sqlite3.Connection, name: str, delayed: Delayed | None) -> None:
+    """What was taken since the last commit; all of it where what the database has is not of this join."""
+    if delayed is None:
+        return
+    join = delayed.join
+    if delayed.anew:
         connection.execute("DELETE FROM label WHERE stream = ?", (name,))
-    piece = piece_of(join, join.ring.first if anew else None)
+    piece = piece_of(join, join.ring.first if delayed.anew else None)
     if len(piece.ids) or len(piece.matched):
         data = _packed(piece)
         row = (name, piece.last, zlib.crc32(data), data)
         connection.execute("INSERT INTO label (stream, last, crc, data) VALUES (?, ?, ?, ?)", row)
     connection.execute("DELETE FROM label WHERE stream = ? AND last < ?", (name, join.ring.first))
-    data = msgspec.msgpack.encode({"for": meaning, "key": key, "head": head_of(join)})
+    data = msgspec.msgpack.encode({"for": delayed.meaning, "key": delayed.key, "head": head_of(join)})
     connection.execute("INSERT OR REPLACE INTO labels VALUES (?, ?, ?)", (name, zlib.crc32(data), data))
 
 
-def forget_labels(connection: sqlite3.Connection, name: str) -> None:
-    """Of a stream that joins none any more."""
-    connection.execute("DELETE FROM label WHERE stream = ?", (name,))
-    connection.execute("DELETE FROM labels WHERE stream = ?", (name,))
+def fold_labels(connection: sqlite3.Connection, name: str, delayed: Delayed | None) -> None:
+    """The same now and then: rows are put together, and those of a stream that joins none any more go."""
+    if delayed is None:
+        connection.execute("DELETE FROM label WHERE stream = ?", (name,))
+        connection.execute("DELETE FROM labels WHERE stream = ?", (name,))
+    else:
+        write_labels(connection, name, delayed)
+        _put_together(connection, name)
 
 
-def put_together(connection: sqlite3.Connection, name: str) -> None:
+def _put_together(connection: sqlite3.Connection, name: str) -> None:
     """Runs of small pieces become one row each: there may be hundreds a second."""
     query = "SELECT seq, last, crc, data FROM label WHERE stream = ? AND length(data) < ? ORDER BY seq"
     run: list[Any] = []

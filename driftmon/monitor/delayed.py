@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from driftmon.monitor.arrival import FUTURE_MS
 from driftmon.monitor.batch import Batch
 from driftmon.monitor.id_ring import digests
+from driftmon.monitor.label_pieces import KeptLabels, head_of, keep, piece_of, restore
 from driftmon.monitor.labels import LABEL, PREDICTION, Join, Pairs, Records, entry_bytes
 from driftmon.monitor.scoring import LOG_LOSS, Part, codes_of, is_missing, parts, readings, scored, table_of
 from driftmon.stats.binnings.log_loss import Outcome
@@ -92,6 +93,30 @@ class Delayed:
         """Of those matched, how many came when the pane of their time had closed."""
         self.join.tally.outcomes["matched"] -= pairs
         self.join.tally.outcomes["late"] += pairs
+
+    def keep(self) -> None:
+        """All of it is on the disk."""
+        keep(self.join)
+        self.anew = False
+
+    def restore(self, kept: KeptLabels) -> bool:
+        """Let wait on what waited; False where it was said of other losses."""
+        if kept.meaning != self.meaning:
+            return False
+        restore(self.join, kept.head, kept.pieces)
+        self.key, self.anew = kept.key, False
+        return True
+
+    def succeed(self, old: Delayed) -> None:
+        """Take over from the configuration before; `wait` and bounds may be others now, and the past is not undone."""
+        if self.meaning != old.meaning:
+            return
+        if self.waits == old.waits:
+            self.join, self.key, self.anew = old.join, old.key, old.anew
+            return
+        whole = piece_of(old.join, old.join.ring.first)
+        self.restore(KeptLabels(old.meaning, old.key, head_of(old.join), (whole,)))
+        self.anew = True
 
     def _join(self, batch: Batch, now_ms: int | None, taking: Mask, labels: Mask, table: Floats) -> Pairs:
         """Records without an id can never be joined: they are given up at once."""

@@ -45,6 +45,16 @@ class Head:
     tally: Tally
 
 
+@dataclass(frozen=True, slots=True)
+class KeptLabels:
+    """Of one stream: for which meaning of its records, with which key ids were digested, and what waits."""
+
+    meaning: str
+    key: bytes
+    head: Head | None
+    pieces: tuple[Piece, ...]
+
+
 def head_of(join: Join) -> Head:
     return Head(join.clock_ms, join.ring.first, join.ring.end, join.tally)
 

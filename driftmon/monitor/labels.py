@@ -77,6 +77,22 @@ class Tally:
         self.outcomes["matched"] += len(pairs.rows)
 
 
+@dataclass(frozen=True, slots=True)
+class LabelsNow:
+    """A tally and how many predictions and labels wait, at one instant."""
+
+    outcomes: tuple[tuple[str, int], ...]
+    ages: tuple[int, ...]
+    ages_ms: int
+    predictions_waiting: int
+    labels_waiting: int
+
+    def as_dict(self) -> dict[str, int]:
+        """The JSON of the report."""
+        waiting = {"predictions_waiting": self.predictions_waiting, "labels_waiting": self.labels_waiting}
+        return {**dict(self.outcomes), **waiting}
+
+
 def entry_bytes(width: int) -> int:
     """What an id costs at most with `width` numbers a record.
 
@@ -116,6 +132,11 @@ class Join:
         pairs = found[0] if len(found) == 1 else _joined(found, self.values.shape[1])
         self.tally.match(pairs)
         return pairs
+
+    def now(self) -> LabelsNow:
+        """What there is to tell."""
+        tally = self.tally
+        return LabelsNow(tuple(tally.outcomes.items()), tuple(tally.ages), tally.ages_ms, *self.waiting)
 
     def expire(self, clock_ms: int) -> None:
         """Let go of what waited too long, as the next record would."""
