@@ -104,7 +104,7 @@ def _feature(spec: FeatureSpec, reference: Snapshot | None) -> str:
         return "boolean, 2 bins"
     given = spec.categories if spec.kind == "categorical" else spec.edges
     if given is not None:
-        return f"{spec.kind}, {len(given) + (spec.kind == 'numeric')} bins"
+        return f"{spec.kind}, {len(given) + (spec.kind != 'categorical')} bins"
     return f"{spec.kind}, at most {spec.top if spec.kind == 'categorical' else spec.bins} bins"
 
 

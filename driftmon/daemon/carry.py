@@ -15,6 +15,7 @@ from driftmon.monitor.clocks import Clocks
 from driftmon.monitor.ledger import EVIDENCE
 from driftmon.monitor.panes import Window, finest_pane_ms
 from driftmon.monitor.snapshot import Snapshot
+from driftmon.monitor.tallies import names_of
 from driftmon.stats.schema import Counts, Schema
 
 
@@ -24,8 +25,13 @@ def carried(old: Snapshot, empty: Snapshot) -> Snapshot:
     pairs = _same_bins(old.schema, schema)
     kept = {name for name in schema.names if _same(old.schema, schema, name)}
 
+    whole = [
+        *pairs,
+        *((schema.tallies(at), old.schema.tallies(then)) for at, then in _same_features(old.schema, schema)),
+    ]
+
     def moved(panes: Mapping[int, Counts]) -> dict[int, Counts]:
-        return {pane: _moved(counts, pairs, schema.width) for pane, counts in panes.items()}
+        return {pane: _moved(counts, whole, schema.state_width) for pane, counts in panes.items()}
 
     return replace(
         old,
@@ -34,6 +40,7 @@ def carried(old: Snapshot, empty: Snapshot) -> Snapshot:
         rings={window: moved(old.rings.get(window, {})) for window in windows},
         open_panes=_repaned(moved(old.open_panes), tuple(old.rings), windows),
         invalid={key: times for key, times in old.invalid.items() if key[0] in kept},
+        sums={key: old.sums.get(key, 0) for key, name in names_of(schema).items() if name in kept},
         excess=None if old.excess is None else carried(old.excess, empty),
     )
 
@@ -72,9 +79,11 @@ def _moved(counts: Counts, pairs: Sequence[tuple[slice, slice]], width: int) -> 
 
 
 def _same_bins(old: Schema, new: Schema) -> list[tuple[slice, slice]]:
-    return [
-        (new.bins(at), old.bins(old.names.index(name))) for at, name in enumerate(new.names) if _same(old, new, name)
-    ]
+    return [(new.bins(at), old.bins(then)) for at, then in _same_features(old, new)]
+
+
+def _same_features(old: Schema, new: Schema) -> list[tuple[int, int]]:
+    return [(at, old.names.index(name)) for at, name in enumerate(new.names) if _same(old, new, name)]
 
 
 def _same(old: Schema, new: Schema, name: str) -> bool:

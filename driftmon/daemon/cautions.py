@@ -30,7 +30,7 @@ from driftmon.stats.divergences import Pair
 from driftmon.stats.noise import noise
 from driftmon.stats.schema import Schema
 
-SPECIAL_BINS: Final[Mapping[str, int]] = {"numeric": 2, "categorical": 3, "boolean": 2}
+SPECIAL_BINS: Final[Mapping[str, int]] = {"numeric": 2, "categorical": 3, "boolean": 2, "log_loss": 2}
 NOISY: Final = ("kl_divergence", "kl_divergence_debiased")
 
 
@@ -49,7 +49,7 @@ def _facts(stream: StreamSettings, reference: Snapshot | None) -> StreamFacts:
     kinds = {spec.name: spec.kind for spec in stream.features}
     bins = {}
     for spec in stream.features:
-        chosen = {"numeric": spec.bins, "categorical": spec.top, "boolean": 2}[spec.kind]
+        chosen = {"categorical": spec.top, "boolean": 2}.get(spec.kind, spec.bins)
         given = len(spec.edges) + 1 if spec.edges is not None else len(spec.categories or ()) or chosen
         bins[spec.name] = given + SPECIAL_BINS[spec.kind]
     if reference is not None:

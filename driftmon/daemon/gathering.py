@@ -90,7 +90,9 @@ def unpacked_rows(data: bytes, specs: Sequence[FeatureSpec]) -> Rows | None:
 
 
 def _meaning(specs: Sequence[FeatureSpec]) -> str:
-    return json.dumps([(spec.name, spec.kind, spec.field, spec.absent) for spec in specs])
+    told = [(spec.name, spec.kind, spec.field, spec.absent) for spec in specs]
+    outcomes = [spec.outcome.as_dict() for spec in specs if spec.outcome is not None]
+    return json.dumps([*told, *outcomes])
 
 
 def _packed(column: Column) -> list[Any]:
@@ -98,11 +100,13 @@ def _packed(column: Column) -> list[Any]:
     array = isinstance(column.values, np.ndarray)
     values = np.asarray(column.values, dtype="<f8").tobytes() if array else json.dumps(column.values).encode()
     invalid = {reason: list(map(int, rows)) for reason, rows in column.invalid.items()}
-    return [array, values, invalid, list(map(int, column.absent))]
+    tallies = None if column.tallies is None else column.tallies.astype("<i8").tobytes()
+    return [array, values, invalid, list(map(int, column.absent)), tallies]
 
 
 def _unpacked(packed: Sequence[Any]) -> Column:
-    array, values, invalid, absent = packed
-    return Column(
-        np.frombuffer(values, dtype="<f8").astype(np.float64) if array else json.loads(values), invalid, absent
-    )
+    array, values, invalid, absent, tallies = (*packed, None)[:5]  # earlier versions had no tallies
+    numbers = np.frombuffer(values, dtype="<f8").astype(np.float64) if array else json.loads(values)
+    rows = len(numbers)
+    words = None if tallies is None else np.frombuffer(tallies, dtype="<i8").astype(np.int64).reshape(-1, rows)
+    return Column(numbers, invalid, absent, words)

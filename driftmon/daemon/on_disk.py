@@ -142,6 +142,8 @@ def _changes(feature: Feature, spec: FeatureSpec) -> Iterator[str]:
         yield f"{spec.name} is field {feature.field or spec.name} there and {spec.field or spec.name} here"
     if feature.absent != spec.absent:
         yield f"{spec.name} has absent: {feature.absent} there and {spec.absent} here"
+    if feature.outcome != spec.outcome:
+        yield f"{spec.name} has other probabilities, classes or another label"
     bins = feature.binning.as_dict()
     for key, given in (("edges", spec.edges), ("categories", spec.categories)):
         if given is not None and list(given) != bins.get(key):

@@ -24,7 +24,8 @@ SECRET: Final = re.compile("secret|token|password|passwd|credential|api_?key|aut
 URL: Final = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 LEFT_OUT: Final = ("place", "tree")
 RENAMED: Final = {"pending_for": "for"}
-OF_KIND: Final = {"numeric": ("bins", "method", "edges"), "categorical": ("top", "categories")}
+BINS: Final = ("bins", "method", "edges")
+OF_KIND: Final = {"numeric": BINS, "categorical": ("top", "categories"), "log_loss": BINS}
 
 
 def redacted(config: Config) -> str:
@@ -101,7 +102,13 @@ def _plugin(settings: PluginSettings) -> dict[str, Any]:
 
 def _feature(spec: FeatureSpec) -> dict[str, Any]:
     known = ("field", "absent", *OF_KIND.get(spec.kind, ()))
-    return {"type": spec.kind, **{key: value for key, value in _fields(spec) if key in known}}
+    made = {"type": spec.kind, **{key: value for key, value in _fields(spec) if key in known}}
+    if (outcome := spec.outcome) is None:
+        return made
+    found = outcome.as_dict()
+    if fields := found.pop("fields", None):
+        found["probabilities"] = dict(zip(found.pop("classes"), fields, strict=True))
+    return made | found
 
 
 def _calibrated(calibrated: Calibrated) -> dict[str, Any]:

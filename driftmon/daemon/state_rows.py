@@ -26,6 +26,7 @@ from driftmon.daemon.state_health import StateHealth
 from driftmon.daemon.streams import Saved
 from driftmon.monitor.rules import Alert
 from driftmon.monitor.snapshot import Snapshot
+from driftmon.monitor.tallies import state_of, sums_of
 from driftmon.sources.base import Position, Settled
 from driftmon.stats.schema import Counts
 
@@ -58,7 +59,7 @@ def panes_of(snapshot: Snapshot) -> dict[Place, Counts]:
     excess = {} if snapshot.excess is None else panes_of(snapshot.excess)
     return {
         **{(EXCESS + ring, pane): counts for (ring, pane), counts in excess.items()},
-        (LIFETIME, 0): snapshot.counts,
+        (LIFETIME, 0): state_of(snapshot.schema, snapshot.counts, snapshot.sums),
         **{(OPEN, pane): held for pane, held in snapshot.open_panes.items()},
         **rings,
     }
@@ -137,10 +138,11 @@ def _filled(shape: Snapshot, places: Mapping[Place, Counts], head: Mapping[str, 
     for (ring, pane), counts in places.items():
         if counts is not DAMAGED:
             panes[ring][pane] = counts
+    schema, nothing = shape.schema, state_of(shape.schema, shape.counts, {})
     counted, excess = (
         Snapshot(
-            shape.schema,
-            panes[kind + LIFETIME].get(0, shape.counts),
+            schema,
+            panes[kind + LIFETIME].get(0, nothing)[: schema.width],
             {window: panes[kind + WINDOW + window.name] for window in shape.rings},
             panes[kind + OPEN],
         )
@@ -148,6 +150,7 @@ def _filled(shape: Snapshot, places: Mapping[Place, Counts], head: Mapping[str, 
     )
     return replace(
         counted,
+        sums=sums_of(schema, panes[LIFETIME].get(0, nothing)),
         watermark_ms=head["watermark_ms"],
         invalid=flat(head["invalid"]),
         first_ms=head["first_ms"],

@@ -256,10 +256,11 @@ def _same_counts(old: Stream, new: Stream) -> bool:
 
 def _fits(reference: Snapshot, settings: StreamSettings) -> bool:
     """Whether a stored reference was gathered for these very features."""
-    found = [(feature.name, feature.kind, feature.field, feature.absent) for feature in reference.schema.features]
+    features = reference.schema.features
+    found = [(one.name, one.kind, one.field, one.absent, one.outcome) for one in features]
     if reference.slots_by != settings.reference.slots:
         return False
-    return found == [(spec.name, spec.kind, spec.field, spec.absent) for spec in settings.features]
+    return found == [(spec.name, spec.kind, spec.field, spec.absent, spec.outcome) for spec in settings.features]
 
 
 def _sum(one: Receipt, other: Receipt) -> Receipt:

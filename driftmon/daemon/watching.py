@@ -6,6 +6,7 @@ Law: nothing is guessed of a reference: it is counted before, gathered from the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -19,6 +20,7 @@ from driftmon.monitor.rules import Rule
 from driftmon.monitor.seasonal import Seasonal
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.monitor.warmup import WarmUp, instability, warming_report, whatever_comes
+from driftmon.stats.binnings import log_loss
 from driftmon.stats.schema import Feature, Schema
 
 Other: TypeAlias = Callable[[], Monitor | None]
@@ -83,6 +85,11 @@ def _yielding(settings: StreamSettings, reference: Snapshot, other: Other) -> Re
 def bins_of(other: Monitor, settings: StreamSettings) -> Snapshot:
     """Another stream's bins for this stream's records, which may have them in other fields. No counts."""
     by_name = {feature.name: feature for feature in other.schema.features}
-    features = [Feature(spec.name, by_name[spec.name].binning, spec.field, spec.absent) for spec in settings.features]
+    features = []
+    for spec in settings.features:
+        binning = by_name[spec.name].binning
+        if isinstance(binning, log_loss.Binning) and spec.outcome is not None:
+            binning = replace(binning, outcome=spec.outcome)
+        features.append(Feature(spec.name, binning, spec.field, spec.absent))
     schema = Schema(tuple(features))
     return Snapshot(schema, np.zeros(schema.width, dtype=np.int64))

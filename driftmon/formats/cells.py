@@ -6,6 +6,7 @@ text that is no number stays text, which a numeric feature then counts as invali
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from driftmon.formats.layout import Unit
+from driftmon.monitor.scoring import ANY
 from driftmon.stats.columns import Column, column_of
 
 BOOLEANS: Final = {"true": True, "t": True, "yes": True, "1": True, "false": False, "f": False, "no": False, "0": False}
@@ -28,6 +30,8 @@ def column(kind: str, cells: Sequence[str]) -> Column:
     """
     if kind == "categorical":
         return Column([cell or None for cell in cells])
+    if kind == ANY:
+        return column_of(ANY, list(map(listed, cells)))
     if kind == "boolean":
         meaning = {cell: boolean(cell) for cell in set(cells)}  # few words, many rows
         return column_of("boolean", [meaning[cell] for cell in cells])
@@ -36,6 +40,20 @@ def column(kind: str, cells: Sequence[str]) -> Column:
     except ValueError:
         return column_of("numeric", list(map(number, cells)))
     return Column(values) if "_" not in "".join(cells) else column_of("numeric", list(map(number, cells)))
+
+
+def listed(cell: str) -> object:
+    """A list or a map, written as JSON.
+
+    >>> listed("[0.5, 0.5]"), listed(" "), listed("[0.5")
+    ([0.5, 0.5], None, '[0.5')
+    """
+    if not cell.strip():
+        return None
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        return cell
 
 
 def number(cell: str) -> float | str | None:

@@ -80,7 +80,7 @@ class Decoder:
         self._separator, self._header = head(first)
         for place, name in enumerate(self._header):
             self._places.setdefault(name, place)
-        texts = {_name(reading) for reading in self._layout.features if reading.kind == "categorical"}
+        texts = {_name(reading) for reading in self._layout.readings if reading.kind == "categorical"}
         self._texts = sorted(texts & self._places.keys())
 
     def _too_long(self, record: Cells) -> RecordError | None:
@@ -97,7 +97,7 @@ class Decoder:
 
     def _batch(self, rows: list[Cells], lines: list[int], rejections: Rejections) -> Batch:
         time, times_ms = self._layout.time, None
-        names = [_name(reading) for reading in self._layout.features] + ([time.field] if time else [])
+        names = [_name(reading) for reading in self._layout.readings] + ([time.field] if time else [])
         if not any(name in self._places for name in names):
             fault = RecordError(MALFORMED, f"the header names none of {', '.join(names[:5])}: is line 1 the header?")
             for line in lines:
@@ -111,11 +111,12 @@ class Decoder:
 
     def _columns(self, rows: list[Cells]) -> dict[str, Column]:
         table = list(zip(*rows, strict=True)) if rows else [()] * len(self._header)
-        return {
+        read = {
             reading.name: cells.column(reading.kind, table[self._places[_name(reading)]])
-            for reading in self._layout.features
+            for reading in self._layout.readings
             if _name(reading) in self._places
         }
+        return self._layout.columns(read)
 
 
 def head(line: str) -> tuple[str, Cells]:

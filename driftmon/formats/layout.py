@@ -5,9 +5,13 @@ Law: a decoder reads the fields of the layout and nothing else; what else a reco
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal, Protocol, TypeAlias
+
+from driftmon.monitor import scoring
+from driftmon.stats.columns import Column
 
 Unit: TypeAlias = Literal["iso8601", "s", "ms", "us", "ns"]
 
@@ -37,7 +41,7 @@ class Reading(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def kind(self) -> str: ...  # "numeric", "categorical", "boolean"
+    def kind(self) -> str: ...  # "numeric", "categorical", "boolean", "log_loss"; "any" of a part (scoring.py)
     @property
     def field(self) -> str | None: ...  # "meta.coupon", a path into nested records; None: the name itself
     @property
@@ -52,7 +56,7 @@ class TimeField:
     unit: Unit = "iso8601"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     """The fields of one stream: its features in order, and the event time (None: arrival time counts).
 
@@ -74,7 +78,16 @@ class Layout:
         """The keys that lead to each field: of the time first, then of each feature."""
         if self.time is not None:
             yield tuple(self.time.field.split("."))
-        yield from map(path_of, self.features)
+        yield from map(path_of, self.readings)
+
+    @cached_property
+    def readings(self) -> Sequence[Reading]:
+        """The features, those of a probability and its label as the values they are scored from."""
+        return scoring.readings(self.features)
+
+    def columns(self, read: Mapping[str, Column]) -> dict[str, Column]:
+        """By feature, from the columns of readings."""
+        return scoring.with_losses(self.features, read) if len(self.readings) > len(self.features) else dict(read)
 
 
 def path_of(reading: Reading) -> tuple[str, ...]:

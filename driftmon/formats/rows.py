@@ -19,6 +19,7 @@ from driftmon.formats import records
 from driftmon.formats.layout import Bounds, Layout, Reading, path_of
 from driftmon.formats.records import Record
 from driftmon.formats.rejections import TOO_LONG, RecordError
+from driftmon.monitor.scoring import ANY, Part
 from driftmon.stats.columns import ABSENT, Column, Floats, column_of
 
 Row: TypeAlias = msgspec.Struct | Record
@@ -29,6 +30,7 @@ TIME_NUMBER: Final = "time"
 PLAIN_TEXTS: Final = {str, type(None)}
 PLAIN_NUMBERS: Final = {float, type(None)}  # not int: it may be larger than any float64
 
+NUMBERS: Final = {"numeric", "boolean"}  # the kinds that are float64
 # What a clean value looks like. A boolean may come as 0 or 1, a category as a number; all else goes the slow way.
 TYPES: Final[Mapping[str, Any]] = {
     "numeric": float | None,
@@ -44,7 +46,8 @@ class Rows:
     def __init__(self, layout: Layout, bounds: Bounds) -> None:
         self._layout, self._bounds = layout, bounds
         wanted = _wanted(layout)
-        self._read = len(wanted)
+        listed = [reading.keys for reading in layout.readings if isinstance(reading, Part)]
+        self._read = len(wanted) + sum(listed) - len(listed)  # a map of probabilities has a key for each class
         self._texts = [path for path, wants in wanted.items() if any(kind == "categorical" for kind, _ in wants)]
         self.most_fields = bounds.fields + self._read
         self.plain = all(_plain(key) for path in wanted for key in path)  # else no record may be decoded into `struct`
@@ -54,12 +57,12 @@ class Rows:
         alone = {path for path, wants in wanted.items() if len(wants) == 1}
         matrix = [
             reading
-            for reading in layout.features
-            if reading.kind != "categorical" and reading.absent == "missing" and path_of(reading) in alone
+            for reading in layout.readings
+            if reading.kind in NUMBERS and reading.absent == "missing" and path_of(reading) in alone
         ]
         self._matrix = {reading.name: at for at, reading in enumerate(matrix)}
         self._numbers = attrgetter(*(attributes[path_of(r)] for r in matrix)) if matrix else None
-        self._getters = {r.name: attrgetter(attributes[path_of(r)]) for r in layout.features}
+        self._getters = {r.name: attrgetter(attributes[path_of(r)]) for r in layout.readings}
 
     def record(self, value: Any) -> Record:
         """A JSON value as a record that stands in for a struct; RecordError where it is none, or out of bounds."""
@@ -86,7 +89,7 @@ class Rows:
             structs[at] = self._empty
         matrix = self._as_matrix(structs)
         columns = {}
-        for reading in self._layout.features:
+        for reading in self._layout.readings:
             if reading.name in self._matrix:
                 column = column_of(reading.kind, matrix[self._matrix[reading.name]])
             else:
@@ -95,7 +98,7 @@ class Rows:
                 path = path_of(reading)
                 column = _mended(column, maps, _column(reading, [follow(record, path) for record in records]))
             columns[reading.name] = column
-        return columns
+        return self._layout.columns(columns)
 
     def _as_matrix(self, structs: Sequence[Any]) -> Floats:
         """float64[features, rows] of the plain numbers; None becomes NaN by itself.
@@ -132,7 +135,7 @@ def _column(reading: Reading, values: list[Any]) -> Column:
     types = set(map(type, values))
     if reading.kind == "categorical" and types <= PLAIN_TEXTS:
         return Column(values)
-    if reading.kind != "categorical" and types <= PLAIN_NUMBERS:
+    if reading.kind in NUMBERS and types <= PLAIN_NUMBERS:
         return column_of(reading.kind, np.array(values, np.float64))
     absent = ABSENT if reading.absent == "skip" else None
     return column_of(reading.kind, [absent if value is UNSET or value is ABSENT else value for value in values])
@@ -157,7 +160,7 @@ def _wanted(layout: Layout) -> dict[tuple[str, ...], set[tuple[str, str]]]:
     if layout.time is not None:
         kind = TIME_ISO if layout.time.unit == "iso8601" else TIME_NUMBER
         wanted[next(paths)] = {(kind, "missing")}
-    for reading, path in zip(layout.features, paths, strict=True):
+    for reading, path in zip(layout.readings, paths, strict=True):
         wanted.setdefault(path, set()).add((reading.kind, reading.absent))
     return wanted
 
@@ -191,5 +194,6 @@ def _plain(key: str) -> bool:
 def _leaf(wants: set[tuple[str, str]], text_length: int) -> tuple[Any, Any]:
     """Type and default of a value; any scalar goes where it is a category or read in several ways."""
     scalar = Annotated[str, msgspec.Meta(max_length=text_length)] | int | float | bool | None
-    kind = TYPES.get(next(iter(wants))[0], scalar) if len(wants) == 1 else scalar
+    kinds = {kind for kind, _ in wants}
+    kind = Any if ANY in kinds else TYPES.get(next(iter(kinds)), scalar) if len(wants) == 1 else scalar
     return (kind | UnsetType, UNSET) if any(absent == "skip" for _, absent in wants) else (kind, None)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from driftmon.monitor.batch import Batch
 from driftmon.monitor.panes import Ring, View, Window, finest_pane_ms
 from driftmon.monitor.snapshot import Snapshot
+from driftmon.monitor.tallies import state_of, sums_of
 from driftmon.stats.evidence import PANES as LONGEST_LAG
 from driftmon.stats.schema import Counts, Schema
 
@@ -36,26 +37,32 @@ class Ledger:
         self.schema = schema
         self.first_ms: int | None = None
         self.pane_ms = finest_pane_ms(tuple(windows))
-        self.rings = [Ring(window, schema.width) for window in windows]
+        tallies = len(schema.tally_names)
+        self.rings = [Ring(window, schema.width, tallies=tallies) for window in windows]
         self.evidence: Ring | None = None
         if evidence_pane_ms is not None:
-            self.evidence = Ring(Window(EVIDENCE, evidence_pane_ms), schema.width, LONGEST_LAG + 1)
-        self.history = None if history is None else Ring(history[0], schema.width, history[1])
+            self.evidence = Ring(Window(EVIDENCE, evidence_pane_ms), schema.width, LONGEST_LAG + 1, tallies)
+        self.history = None if history is None else Ring(history[0], schema.width, history[1], tallies)
         self.open_panes: dict[int, Counts] = {}
         self.open_excess: dict[int, Counts] = {}
         self.watermark_ms: int | None = None
-        self.lifetime = np.zeros(schema.width, dtype=np.int64)
+        self._total = np.zeros(schema.state_width, dtype=np.int64)
         self.lifetime_excess: Counts | None = None
         self.invalid: dict[tuple[str, str], int] = {}
         self.last_ms = np.zeros(len(schema.features), dtype=np.int64)
 
     def add(self, pane: int, counts: Counts, excess: Counts | None = None) -> None:
-        """Counts of one finest pane that is still open."""
+        """Counts of one finest pane that is still open: state vectors, as all panes are."""
         self.open_panes[pane] = _plus(self.open_panes.get(pane), counts)
-        self.lifetime = self.lifetime + counts
+        self._total = self._total + counts
         if excess is not None:
             self.open_excess[pane] = _plus(self.open_excess.get(pane), excess)
             self.lifetime_excess = _plus(self.lifetime_excess, excess)
+
+    @property
+    def lifetime(self) -> Counts:
+        """int64[width] since the beginning."""
+        return self._total[: self.schema.width]
 
     def note(self, batch: Batch, kept: NDArray[np.bool_], now_ms: int) -> None:
         """What counts do not say of the rows kept: why values were unreadable, when a feature was last there."""
@@ -104,7 +111,7 @@ class Ledger:
     def first_window(self) -> Counts:
         """int64[width]: the panes of the first window, the open ones included, whatever their weight."""
         held = [*self.rings[0].panes.values(), *self.open_panes.values()]
-        return sum(held, start=np.zeros(self.schema.width, dtype=np.int64))
+        return sum(held, start=np.zeros(self.schema.state_width, dtype=np.int64))[: self.schema.width]
 
     def snapshot(self) -> Snapshot:
         """All of it, as a file."""
@@ -112,7 +119,7 @@ class Ledger:
         excess = None
         if self.lifetime_excess is not None:
             panes = {ring.window: dict(ring.excess) for ring in self._all_rings()}
-            excess = Snapshot(self.schema, self.lifetime_excess, panes, dict(self.open_excess))
+            excess = Snapshot(self.schema, self.lifetime_excess[: self.schema.width], panes, dict(self.open_excess))
         return Snapshot(
             self.schema,
             self.lifetime.copy(),
@@ -120,6 +127,7 @@ class Ledger:
             dict(self.open_panes),
             self.watermark_ms,
             dict(self.invalid),
+            sums=sums_of(self.schema, self._total),
             first_ms=self.first_ms,
             excess=excess,
         )
@@ -131,11 +139,12 @@ class Ledger:
             beside = {} if snapshot.excess is None else snapshot.excess.rings.get(ring.window, {})
             for pane, counts in sorted(snapshot.rings.get(ring.window, {}).items()):
                 ring.add(pane, counts, beside.get(pane))
-        self.lifetime, self.open_panes = merged.counts, dict(merged.open_panes)
+        self._total, self.open_panes = state_of(self.schema, merged.counts, merged.sums), dict(merged.open_panes)
         self.watermark_ms, self.invalid = merged.watermark_ms, dict(merged.invalid)
         self.first_ms = merged.first_ms
         if merged.excess is not None:
-            self.lifetime_excess, self.open_excess = merged.excess.counts, dict(merged.excess.open_panes)
+            self.lifetime_excess = state_of(self.schema, merged.excess.counts, {})
+            self.open_excess = dict(merged.excess.open_panes)
 
 
 def _plus(held: Counts | None, counts: Counts) -> Counts:

@@ -25,10 +25,12 @@ from driftmon.monitor.quantities import QUANTITIES, evaluate, index_of
 from driftmon.monitor.references import Fixed, Reference
 from driftmon.monitor.report import Lifetime, Report
 from driftmon.monitor.rules import Alert, Rule, deadline_ms
+from driftmon.monitor.scoring import key_of, readings, typed_columns
 from driftmon.monitor.snapshot import Snapshot, SnapshotError
 from driftmon.monitor.status import Stopwatch, statuses
 from driftmon.monitor.surprisal import Surprisal
-from driftmon.stats.columns import Floats, column_of, named_columns
+from driftmon.monitor.tallies import state_of
+from driftmon.stats.columns import Floats, named_columns
 from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.divergences import Pair
 from driftmon.stats.running import Running
@@ -67,6 +69,7 @@ class Monitor:
         self._yields: Reference = Fixed(reference) if isinstance(reference, Snapshot) else reference
         self.reference = self._yields.snapshot
         self.schema = self.reference.schema
+        self._keys = dict.fromkeys(map(key_of, readings(self.schema.features)))
         self.windows = tuple(windows)
         self.rules = tuple(rules)
         self.stream = stream
@@ -114,9 +117,14 @@ class Monitor:
         panes = self._panes(batch, kept)
         for pane, run in by_pane(codes if kept.all() else codes[:, kept], panes):
             counts, w = self.schema.count(run), batch.weight
-            self._ledger.add(pane, counts * w, counts * (w * w - w) if w > 1 else None)
+            excess = None
+            if w > 1:
+                excess = counts * (w * w - w)
+                excess[self.schema.width :] = 0  # of tallies nobody asks it
+            self._ledger.add(pane, counts * w, excess)
             if self._running is not None:
-                self._running.add(np.tile(run[run >= 0], batch.weight))
+                flat = run[: len(self.schema.features)]
+                self._running.add(np.tile(flat[flat >= 0], batch.weight))
         self._ledger.note(batch, kept, self._now_ms)
         return Receipt(int(kept.sum()), late, rejected)
 
@@ -127,11 +135,10 @@ class Monitor:
 
     def observe(self, event: Mapping[str, object], time_ms: int | None = None) -> Receipt:
         """Count one event; `running` then has the divergences of the first window, this event included."""
-        return self._observe({name: [event[name]] for name in self.schema.names if name in event}, 1, time_ms)
+        return self._observe({key: [event[key]] for key in self._keys if key in event}, 1, time_ms)
 
     def _observe(self, columns: Mapping[str, Any], rows: int, time_ms: int | Sequence[int] | None) -> Receipt:
-        known = [feature for feature in self.schema.features if feature.name in columns]
-        typed = {feature.name: column_of(feature.kind, columns[feature.name]) for feature in known}
+        typed = typed_columns(self.schema.features, columns)
         times = None if time_ms is None else np.broadcast_to(np.asarray(time_ms, dtype=np.int64), (rows,))
         if self.event_time or times is None or not rows:
             return self.observe_batch(Batch(rows, typed, times), None if self.event_time else self._now_ms)
@@ -233,8 +240,9 @@ class Monitor:
             raise SnapshotError(
                 f"the snapshot was counted with another schema: {difference}; count it with this reference's"
             )
-        excess = None if snapshot.excess is None else snapshot.excess.counts
-        self._ledger.add(self._now_ms // self._pane_ms if self._pane_ms else 0, snapshot.counts, excess)
+        excess = None if snapshot.excess is None else state_of(self.schema, snapshot.excess.counts, {})
+        counts = state_of(self.schema, snapshot.counts, snapshot.sums)
+        self._ledger.add(self._now_ms // self._pane_ms if self._pane_ms else 0, counts, excess)
 
     def merge(self, snapshot: Snapshot) -> None:
         """Add another monitor's counts, or restore by adding to none; SnapshotError where schema or windows differ."""
@@ -294,7 +302,7 @@ class Monitor:
             pair = Pair(self.schema, counts, view.counts, self._pseudocount)
             weights = self.schema.totals(view.squared)
             kish = np.divide(pair.live_total**2, weights, out=np.zeros(len(weights)), where=weights > 0)
-            values.append(evaluate(pair, kish, self.dispersion.average_at(kish)))
+            values.append(evaluate(pair, kish, self.dispersion.average_at(kish), view.tallies))
             pairs.append(pair)
             seen.append(np.minimum(pair.live_total, kish))
         self._values, self._pairs = np.array(values).reshape(self._shape), tuple(pairs)

@@ -6,7 +6,7 @@ for w records its counts are w, and `excess` has w² - w: both add, and from bot
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -87,11 +87,12 @@ def span(milliseconds: int) -> str:
 class View:
     """A window at one instant: counts float64[width] = sum of w c, squared = sum of w^2 c.
 
-    w = 1 unless the window decays or rows were thinned.
+    w = 1 unless the window decays or rows were thinned. `tallies` weigh as the counts they came with.
     """
 
     counts: Floats
     squared: Floats
+    tallies: Floats = field(default_factory=lambda: np.zeros(0))
 
 
 def worth(schema: Schema, view: View) -> Floats:
@@ -102,7 +103,8 @@ def worth(schema: Schema, view: View) -> Floats:
 
 
 class Ring:
-    """The last `length` panes of one window: `add` to a pane, `view` the window as of a pane.
+    """The last `length` panes of one window: `add` to a pane, `view` the window as of a pane. A pane is a state
+    vector: `width` counts, then `tallies` other integers that add.
 
     >>> ring = Ring(Window.sliding("w", 60_000), width=1)
     >>> ring.add(0, np.array([3])); ring.add(59, np.array([4]))
@@ -110,13 +112,14 @@ class Ring:
     ([7.0], [4.0])
     """
 
-    def __init__(self, window: Window, width: int, length: int = PANES) -> None:
+    def __init__(self, window: Window, width: int, length: int = PANES, tallies: int = 0) -> None:
         self.window = window
+        self._width = width
         self.length = length
         self.panes: dict[int, Counts] = {}
         self.excess: dict[int, Counts] = {}  # only of panes with thinned rows
-        self._total = np.zeros(width, dtype=np.int64)
-        self._excess_total = np.zeros(width, dtype=np.int64)
+        self._total = np.zeros(width + tallies, dtype=np.int64)
+        self._excess_total = np.zeros(width + tallies, dtype=np.int64)
         self._newest: int | None = None
 
     def add(self, pane: int, counts: Counts, excess: Counts | None = None) -> None:
@@ -136,7 +139,7 @@ class Ring:
         self._move_to(current)
         if self.window.half_life_ms is None:
             counts = self._total.astype(np.float64)
-            return View(counts, counts + self._excess_total if self.excess else counts)
+            return self._view(counts, counts + self._excess_total if self.excess else counts)
         newest = current if self._newest is None else self._newest
         return self._decayed(newest)
 
@@ -157,7 +160,10 @@ class Ring:
         zero = np.zeros(len(self._total), dtype=np.int64)
         counts = sum((held for pane, held in self.panes.items() if first <= pane <= last), start=zero)
         excess = sum((held for pane, held in self.excess.items() if first <= pane <= last), start=zero)
-        return View(counts.astype(np.float64), (counts + excess).astype(np.float64))
+        return self._view(counts.astype(np.float64), (counts + excess).astype(np.float64))
+
+    def _view(self, state: Floats, squared: Floats) -> View:
+        return View(state[: self._width], squared[: self._width], state[self._width :])
 
     def weight(self, pane: int, newest: int) -> float:
         """What an observation of a pane counts for when `newest` is the current one."""
@@ -172,14 +178,14 @@ class Ring:
                 weight = self.weight(pane, newest)
                 decayed += weight * held
                 squared += weight * weight * (held + self.excess[pane] if pane in self.excess else held)
-        return View(decayed, squared)
+        return self._view(decayed, squared)
 
     def worth(self, pane: int, schema: Schema) -> Floats:
         """float64[width]: a pane's counts, worth as many rows as they came from: thinned ones less."""
         counts = self.panes[pane]
         if pane not in self.excess:
-            return counts.astype(np.float64)
-        return worth(schema, View(counts.astype(np.float64), (counts + self.excess[pane]).astype(np.float64)))
+            return counts[: self._width].astype(np.float64)
+        return worth(schema, self._view(counts.astype(np.float64), (counts + self.excess[pane]).astype(np.float64)))
 
     def sums(self, newest: int, lag_panes: Counts, schema: Schema) -> Floats:
         """float64[L, width]: what the last 1, 2, ... `lag_panes` panes up to and including `newest` are worth.
@@ -189,7 +195,7 @@ class Ring:
         >>> ring.sums(8, np.array([1, 2, 5]), Schema(())).ravel().tolist()
         [3.0, 8.0, 8.0]
         """
-        steps = np.zeros((len(lag_panes), len(self._total)))
+        steps = np.zeros((len(lag_panes), self._width))
         for pane in self.panes:
             step = int(np.searchsorted(lag_panes, newest - pane + 1))
             if pane <= newest and step < len(steps):

@@ -16,6 +16,7 @@ from driftmon.monitor.ledger import EVIDENCE
 from driftmon.monitor.panes import PANES, Window, finest_pane_ms, span
 from driftmon.monitor.references import TRAILING
 from driftmon.monitor.snapshot import Snapshot, SnapshotError
+from driftmon.monitor.tallies import sums_of
 from driftmon.stats import dispersion
 from driftmon.stats.schema import Counts
 
@@ -30,13 +31,15 @@ def promoted(snapshots: Sequence[Snapshot], window: str | None = None, source: s
     total = reduce(Snapshot.merge, snapshots)
     chosen = window_of(total, window)
     panes = _newest(chosen, _panes(total, chosen))
-    counts = sum(panes.values(), start=np.zeros(total.schema.width, dtype=np.int64))
+    state = sum(panes.values(), start=np.zeros(total.schema.state_width, dtype=np.int64))
+    counts = state[: total.schema.width]
     if not counts.any():
         raise SnapshotError(f"window {chosen.name} is empty: nothing was counted in it; wait for records")
     if total.excess is not None and panes.keys() & _newest(chosen, _panes(total.excess, chosen)).keys():
         cure = "choose another window, or wait until they have left it"
         raise SnapshotError(f"window {chosen.name} has records that were thinned (overload: sample); {cure}")
-    found = dispersion.dispersion(total.schema, np.array([panes[pane] for pane in sorted(panes)]))
+    blocks = np.array([panes[pane][: total.schema.width] for pane in sorted(panes)])
+    found = dispersion.dispersion(total.schema, blocks)
     span_ms = (min(panes) * chosen.pane_ms, (max(panes) + 1) * chosen.pane_ms)
     provenance = {
         "records": int(total.schema.totals(counts.astype(np.float64)).max()),
@@ -44,7 +47,7 @@ def promoted(snapshots: Sequence[Snapshot], window: str | None = None, source: s
         **({"from_ms": span_ms[0], "to_ms": span_ms[1]} if chosen.pane_ms else {}),
     }
     kept = {} if found is None else dispersion.as_dict(total.schema, found, "time")
-    return Snapshot(total.schema, counts, provenance=provenance, dispersion=kept)
+    return Snapshot(total.schema, counts, provenance=provenance, sums=sums_of(total.schema, state), dispersion=kept)
 
 
 def window_of(snapshot: Snapshot, name: str | None) -> Window:

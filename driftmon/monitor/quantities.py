@@ -11,6 +11,8 @@ from typing import Final
 
 import numpy as np
 
+from driftmon.monitor.tallies import NAMES as SCORES
+from driftmon.monitor.tallies import scores
 from driftmon.stats.bounds import bounds
 from driftmon.stats.columns import Floats
 from driftmon.stats.divergences import DIVERGENCES, Pair
@@ -48,6 +50,7 @@ QUANTITIES: Final[tuple[Quantity, ...]] = (
     *(Quantity(name) for name in RATIOS),
     Quantity("window_observations"),
     Quantity("effective_observations"),
+    *(Quantity(name, "" if name.endswith("_ratio") else "nats") for name in SCORES),
 )
 _INDEX: Final = {(quantity.name, *quantity.labels.values()): index for index, quantity in enumerate(QUANTITIES)}
 
@@ -61,11 +64,12 @@ def index_of(name: str, labels: Mapping[str, str] | None = None) -> int:
     return _INDEX[(name, *(labels or {}).values())]
 
 
-def evaluate(pair: Pair, kish: Floats, phi: Floats) -> Floats:
+def evaluate(pair: Pair, kish: Floats, phi: Floats, tallies: Floats | None = None) -> Floats:
     """float64[D, features]: every quantity of one window, NaN where it has no meaning.
 
     `kish` float64[features] is how many observations the live counts stand for: N, or less where the
-    window decays; `phi` >= 1 their overdispersion. N = 0 leaves nothing but the counts themselves.
+    window decays; `phi` >= 1 their overdispersion. N = 0 leaves nothing but the counts themselves. `tallies` are
+    those of the live counts, where features have some.
     """
     values = np.full((len(QUANTITIES), len(pair.schema.features)), np.nan)
     for divergence in DIVERGENCES:
@@ -81,6 +85,8 @@ def evaluate(pair: Pair, kish: Floats, phi: Floats) -> Floats:
     values[index_of("window_observations")] = total
     values[index_of("effective_observations")] = kish / phi
     values[index_of("missing_ratio") : index_of("window_observations"), total <= 0] = np.nan
+    if tallies is not None and len(tallies):
+        values[index_of(SCORES[0]) : index_of(SCORES[-1]) + 1] = scores(pair.schema, pair.live, tallies, kish, phi)
     return values
 
 

@@ -27,10 +27,12 @@ from driftmon.monitor.batch import Batch
 from driftmon.monitor.blocks import Blocks, blocks_of
 from driftmon.monitor.ledger import Ledger
 from driftmon.monitor.panes import PANES, Ring, Window, finest_pane_ms, span, worth
+from driftmon.monitor.scoring import key_of, readings, typed_columns
 from driftmon.monitor.slots import Slots, slots_of
 from driftmon.monitor.snapshot import Snapshot
+from driftmon.monitor.tallies import sums_of
 from driftmon.stats import dispersion
-from driftmon.stats.columns import Floats, column_of, named_columns
+from driftmon.stats.columns import Floats, named_columns
 from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.edges import FeatureSpec, Kind
 from driftmon.stats.schema import Schema
@@ -203,7 +205,7 @@ def count_into(
     With `slots_by` also by hour; the batch must have times then.
     """
     codes = schema.codes(batch.columns, batch.rows)
-    counts = schema.count(codes)
+    state, codes = schema.count(codes), codes[: len(schema.features)]
     invalid = {
         (name, reason): len(rows)
         for name, column in batch.columns.items()
@@ -213,7 +215,9 @@ def count_into(
     slots = {}
     if slots_by is not None and batch.times_ms is not None:
         slots = {slot: schema.count(run) for slot, run in by_pane(codes, slots_of(slots_by, batch.times_ms))}
-    counted = Snapshot(schema, counts, invalid=invalid, slots_by=slots_by, slots=slots)
+    counted = Snapshot(
+        schema, state[: schema.width], invalid=invalid, sums=sums_of(schema, state), slots_by=slots_by, slots=slots
+    )
     return counted, blocks_of(schema, codes, batch.times_ms, pane_ms)
 
 
@@ -227,7 +231,9 @@ def reference_of(columns: Any, specs: Sequence[FeatureSpec] | None = None) -> Sn
     """
     named = named_columns(columns)
     chosen = list(specs) if specs is not None else [FeatureSpec(name, _kind(values)) for name, values in named.items()]
-    typed = {spec.name: column_of(spec.kind, named[spec.name]) for spec in chosen}
+    typed = typed_columns(chosen, named)
+    if absent := [key for key in map(key_of, readings(chosen)) if key not in named]:
+        raise KeyError(absent[0])
     rows = len(next(iter(typed.values()), ()))
     schema = Schema(tuple(spec.fit(typed[spec.name]) for spec in chosen))
     counted, blocks = count_into(schema, Batch(rows, typed))

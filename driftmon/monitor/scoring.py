@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftmon.stats.binnings.log_loss import Outcome
-from driftmon.stats.columns import NUMBER, Column, Floats, number
+from driftmon.stats.columns import NUMBER, Column, Floats, column_of, number
 from driftmon.stats.losses import UNKNOWN_CLASS, WORD, binary, multiclass, units
 from driftmon.stats.schema import Absent, Codes, Counts
 
@@ -85,6 +85,17 @@ def with_losses(features: Iterable[Any], columns: Mapping[str, Column]) -> dict[
         if len(read) == len(parts(feature)):
             found[feature.name] = scored(feature.outcome, read[:-1], read[-1])
     return found
+
+
+def key_of(reading: Any) -> str:
+    """The name of a reading's column in a table: a feature's own, a part's field."""
+    return reading.field if isinstance(reading, Part) else str(reading.name)
+
+
+def typed_columns(features: Sequence[Any], table: Mapping[str, Any]) -> dict[str, Column]:
+    """The columns of a table by feature, each typed; what the features do not know is ignored."""
+    known = [reading for reading in readings(features) if key_of(reading) in table]
+    return with_losses(features, {one.name: column_of(one.kind, table[key_of(one)]) for one in known})
 
 
 def scored(outcome: Outcome, probabilities: Sequence[Column], label: Column) -> Column:

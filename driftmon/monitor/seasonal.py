@@ -108,25 +108,25 @@ class Seasonal:
 
     def of_window(self, ring: Ring, inside_ms: int) -> Floats:
         """P mixed by the window's own rows, decayed as they are."""
-        newest, pane_ms = ring.window.pane_of(inside_ms), ring.window.pane_ms
+        newest, pane_ms, schema = ring.window.pane_of(inside_ms), ring.window.pane_ms, self.snapshot.schema
         weights: dict[int, Floats] = {}
         for pane, counts in sorted(ring.panes.items()):
-            rows = ring.weight(pane, newest) * self.snapshot.schema.totals(counts.astype(np.float64))
+            rows = ring.weight(pane, newest) * schema.totals(counts[: schema.width].astype(np.float64))
             for slot, share in shares(self._by, pane * pane_ms, pane_ms).items():
                 weights[slot] = weights.get(slot, 0.0) + share * rows
         return self._mixture.of(weights)
 
     def of_lags(self, ring: Ring, closed_pane: int, lag_panes: NDArray[np.int64]) -> Sequence[Floats]:
         """P of the last 1, 2, ... `lag_panes` panes, each mixed by its own rows."""
-        pane_ms, features = ring.window.pane_ms, len(self.snapshot.schema.features)
+        pane_ms, schema = ring.window.pane_ms, self.snapshot.schema
         steps: dict[int, Floats] = {}
         for pane, counts in ring.panes.items():
             step = int(np.searchsorted(lag_panes, closed_pane - pane + 1))
             if pane > closed_pane or step >= len(lag_panes):
                 continue
-            rows = self.snapshot.schema.totals(counts.astype(np.float64))
+            rows = schema.totals(counts[: schema.width].astype(np.float64))
             for slot, share in shares(self._by, pane * pane_ms, pane_ms).items():
-                steps.setdefault(slot, np.zeros((len(lag_panes), features)))[step] += share * rows
+                steps.setdefault(slot, np.zeros((len(lag_panes), len(schema.features))))[step] += share * rows
         summed = {slot: np.cumsum(rows, axis=0) for slot, rows in steps.items()}
         return [self._mixture.of({slot: rows[lag] for slot, rows in summed.items()}) for lag in range(len(lag_panes))]
 

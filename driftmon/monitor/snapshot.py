@@ -19,7 +19,7 @@ from driftmon.monitor.panes import Window
 from driftmon.monitor.slots import COUNT as SLOTS
 from driftmon.monitor.slots import Slots, label
 from driftmon.stats import dispersion
-from driftmon.stats.binnings import boolean, categorical, numeric
+from driftmon.stats.binnings import boolean, categorical, log_loss, numeric
 from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.schema import Binning, Counts, Feature, Schema
 
@@ -30,6 +30,9 @@ BINNINGS: Mapping[str, Callable[[Mapping[str, Any]], Binning]] = {
     "numeric": lambda entry: numeric.Binning(tuple(float(edge) for edge in entry["edges"])),
     "categorical": lambda entry: categorical.Binning(tuple(map(str, entry["categories"]))),
     "boolean": lambda entry: boolean.Binning(),
+    "log_loss": lambda entry: log_loss.Binning(
+        tuple(float(edge) for edge in entry["edges"]), log_loss.Outcome.from_dict(entry["outcome"])
+    ),
 }
 
 
@@ -43,6 +46,7 @@ Panes = Mapping[int, Counts]
 @dataclass(frozen=True)
 class Snapshot:
     """`counts` int64[width]: all observations; `rings`: the panes of each window; `open_panes`: of the finest pane.
+    Panes are state vectors: counts, then tallies; those of all observations are in `sums` by name (tallies.py).
 
     `watermark_ms` is None for a monitor on arrival time. `invalid` counts unreadable values by
     (feature, reason). `provenance` says where the counts come from; merge keeps what both agree on.
@@ -144,9 +148,13 @@ class Snapshot:
     def _panes(self) -> Iterator[dict[str, Any]]:
         for window in sorted(self.rings, key=lambda window: window.name):
             for pane, counts in sorted(self.rings[window].items()):
-                yield {"window": window.name, "pane": pane, "counts": counts.tolist()}
+                yield {"window": window.name, "pane": pane, **self._pane(counts)}
         for pane, counts in sorted(self.open_panes.items()):
-            yield {"window": None, "pane": pane, "counts": counts.tolist()}
+            yield {"window": None, "pane": pane, **self._pane(counts)}
+
+    def _pane(self, state: Counts) -> dict[str, list[int]]:
+        counts, tallies = np.split(state, [self.schema.width])
+        return {"counts": counts.tolist(), **({"sums": tallies.tolist()} if len(tallies) else {})}
 
     def _slots(self, by: Slots) -> Iterator[dict[str, Any]]:
         for slot, counts in sorted(self.slots.items()):
@@ -220,7 +228,10 @@ def _read_panes(
     open_panes: dict[int, Counts] = {}
     panes_of = {window.name: panes for window, panes in rings.items()} | {None: open_panes}
     for entry in entries:
-        panes_of[entry["window"]][int(entry["pane"])] = _counts(entry["counts"], schema.width)
+        counts, tallies = _counts(entry["counts"], schema.width), len(schema.tally_names)
+        if tallies:
+            counts = np.concatenate((counts, _counts(entry["sums"], tallies)))
+        panes_of[entry["window"]][int(entry["pane"])] = counts
     return open_panes
 
 

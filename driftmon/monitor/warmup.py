@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from driftmon.monitor.batch import Batch, Receipt
 from driftmon.monitor.blocks import ROWS, Blocks
@@ -199,7 +200,8 @@ def part(batch: Batch, low: int, high: int) -> Batch:
 def _column_part(column: Column, low: int, high: int) -> Column:
     kept = {reason: [row - low for row in rows if low <= row < high] for reason, rows in column.invalid.items()}
     invalid = {reason: rows for reason, rows in kept.items() if rows}
-    return Column(column.values[low:high], invalid, [row - low for row in column.absent if low <= row < high])
+    tallies = None if column.tallies is None else column.tallies[:, low:high]
+    return Column(column.values[low:high], invalid, [row - low for row in column.absent if low <= row < high], tallies)
 
 
 def joined(batches: Sequence[Batch], specs: Sequence[FeatureSpec]) -> Batch:
@@ -230,4 +232,14 @@ def _concatenated(pieces: Sequence[tuple[int, Column]]) -> Column:
     invalid = {
         reason: [at + row for at, column in pieces for row in column.invalid.get(reason, ())] for reason in reasons
     }
-    return Column(values, invalid, [at + row for at, column in pieces for row in column.absent])
+    return Column(values, invalid, [at + row for at, column in pieces for row in column.absent], _tallies(pieces))
+
+
+def _tallies(pieces: Sequence[tuple[int, Column]]) -> NDArray[np.int64] | None:
+    """Of all pieces; zeros of those that have none."""
+    some = next((column.tallies for _, column in pieces if column.tallies is not None), None)
+    if some is None:
+        return None
+    nothing = np.zeros((len(some), max(map(len, (column for _, column in pieces)))), dtype=np.int64)
+    found = (nothing[:, : len(one)] if one.tallies is None else one.tallies for _, one in pieces)
+    return np.concatenate(list(found), axis=1)

@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 from driftmon.monitor.panes import Window
 from driftmon.monitor.rules import Rule
 from driftmon.stats.columns import BOOLEAN, NESTED, NUMBER, TEXT
+from driftmon.stats.losses import REASONS as LOSS_REASONS
 
 Kind: TypeAlias = Literal["gauge", "counter", "histogram", "info"]
 Bins: TypeAlias = Literal["none", "window", "counters"]
@@ -24,10 +25,14 @@ WINDOW: Final = ("stream", "feature", "window")
 DIRECTIONS: Final = ("q_p", "p_q")
 DISTRIBUTIONS: Final = ("reference", "live")
 OWN_VALUES: Final[Mapping[str, tuple[str, ...]]] = {"direction": DIRECTIONS, "distribution": DISTRIBUTIONS}
+KINDS: Final = ("numeric", "categorical", "boolean", "log_loss")
+ORDERED: Final = ("numeric", "log_loss")
+LOSS: Final = ("log_loss",)
 INVALID_REASONS: Final = {
     "numeric": (TEXT, BOOLEAN, NESTED),
     "boolean": (TEXT, NUMBER, NESTED),
     "categorical": (NESTED,),
+    "log_loss": (TEXT, BOOLEAN, NESTED, NUMBER, *LOSS_REASONS),
 }
 
 
@@ -41,7 +46,7 @@ class Metric:
     help: str
     labels: tuple[str, ...] = ()
     core: bool = True
-    only: tuple[str, ...] = ("numeric", "categorical", "boolean")
+    only: tuple[str, ...] = KINDS
     bins: tuple[Bins, ...] = ()
     calibrated: bool = False  # only of features that a calibrated rule watches
 
@@ -83,14 +88,14 @@ class Selection:
 
 def _divergence(name: str, text: str, *own: str, core: bool = False, only: tuple[str, ...] = ()) -> Metric:
     unit = name.rpartition("_")[2] if name.endswith(("_nats", "_ratio")) else ""
-    kinds = only or ("numeric", "categorical", "boolean")
+    kinds = only or KINDS
     return Metric(PREFIX + name, "gauge", unit, text, (*WINDOW, *own), core, kinds)
 
 
 def _feature(
     name: str, kind: Kind, unit: str, text: str, *own: str, core: bool = True, only: str = "", calibrated: bool = False
 ) -> Metric:
-    kinds = (only,) if only else ("numeric", "categorical", "boolean")
+    kinds = (only,) if only else KINDS
     return Metric(PREFIX + name, kind, unit, text, (*FEATURE, *own), core, kinds, calibrated=calibrated)
 
 
@@ -115,13 +120,18 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     _divergence("psi_nats", "Population stability index, KL(Q||P) + KL(P||Q) = sum (q - p) ln(q/p)."),
     _divergence("hellinger_distance", "Hellinger distance sqrt(sum (sqrt p - sqrt q)^2 / 2), from 0 to 1."),
     _divergence("total_variation_distance", "Total variation distance sum |p - q| / 2, from 0 to 1."),
-    _divergence("ks_distance", "Kolmogorov-Smirnov distance max |cumsum(q - p)| over the regular bins.", only=("numeric",)),
-    _divergence("wasserstein_distance", "Wasserstein-1 distance between bin midpoints, in the unit of the feature.", only=("numeric",)),
+    _divergence("ks_distance", "Kolmogorov-Smirnov distance max |cumsum(q - p)| over the regular bins.", only=ORDERED),
+    _divergence("wasserstein_distance", "Wasserstein-1 distance between bin midpoints, in the unit of the feature.", only=ORDERED),
     _divergence("missing_ratio", "Share of the window's values that are missing."),
     _divergence("invalid_ratio", "Share of the window's values that could not be read as the feature's type."),
     _divergence("unseen_ratio", "Share of the window's values outside the reference's vocabulary.", only=("categorical",)),
     _divergence("window_observations", "Observations in the window, N; with a half-life the sum of weights.", core=True),
     _divergence("effective_observations", "Observations in the window less what overdispersion and decay cost: as many independent ones say as much."),
+    _divergence("log_loss_nats", "Mean of -ln p(label) over the window's predictions with a label. P is the label, Q the prediction, neither is smoothed.", core=True, only=LOSS),
+    _divergence("log_loss_lower_bound_nats", "One-sided 99 % lower bound of the mean log loss, by the normal distribution with the losses' own variance; overdispersion included.", core=True, only=LOSS),
+    _divergence("log_loss_upper_bound_nats", "One-sided 99 % upper bound of the mean log loss, by the normal distribution with the losses' own variance; overdispersion included.", core=True, only=LOSS),
+    _divergence("prediction_entropy_nats", "Mean entropy of the predictions: what the log loss of a calibrated model would be.", core=True, only=LOSS),
+    _divergence("accuracy_ratio", "Share of the window's predictions whose likeliest class was the label.", core=True, only=LOSS),
     _feature("overdispersion_ratio", "gauge", "ratio", "Phi of the reference: its counts vary so many times as much as those of independent rows; 1 where it kept no blocks.", core=False),
     _feature("evidence_log10", "gauge", "", "log10 of the e-detector R, capped at 300: without drift R >= A in any of F features takes A / F panes on average at least.", calibrated=True),
     _bins("window_bin_observations", "gauge", "", "Observations of each bin in the window; sum them over pods.", (*WINDOW, "bin"), "window"),
@@ -129,7 +139,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     _feature("observations_total", "counter", "", "Observations counted since the stream began."),
     _feature("missing_values_total", "counter", "", "Observations whose value was missing.", core=False),
     _feature("invalid_values_total", "counter", "", "Observations whose value could not be read as the feature's type.", core=False),
-    _feature("invalid_value_reasons_total", "counter", "", "Invalid values by what they were: text, boolean, number or nested.", "reason", core=False),
+    _feature("invalid_value_reasons_total", "counter", "", "Invalid values by what they were: text, boolean, number or nested; of log_loss also negative_probability, probabilities_not_one, probability_not_finite, unknown_class.", "reason", core=False),
     _feature("unseen_values_total", "counter", "", "Observations outside the reference's vocabulary.", core=False, only="categorical"),
     _feature("surprisal_nats_total", "counter", "nats", "Sum of -ln p(x); its rate over that of observations_total is H(q̂,P), over any range and any pods."),
     _feature("last_observation_timestamp_seconds", "gauge", "seconds", "Arrival time of the feature's last observation."),

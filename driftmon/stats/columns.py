@@ -96,7 +96,7 @@ def text(value: object) -> str | tuple[str] | None:
 
 
 def column_of(kind: str, values: Any) -> Column:
-    """Type a sequence of JSON values, a numpy array, an Arrow array or a DataFrame column.
+    """Type a sequence of JSON values, a numpy array, an Arrow array or a DataFrame column. Kind "any" stays raw.
 
     >>> column_of("numeric", [1, None, "x", True]).invalid
     {'text': [2], 'boolean': [3]}
@@ -104,6 +104,8 @@ def column_of(kind: str, values: Any) -> Column:
     ['a', None, '3']
     """
     array = values if isinstance(values, np.ndarray) else _as_array(values)
+    if kind == "any":
+        return _raw(values if array is None else array)
     if array is not None:
         if array.ndim != 1:
             raise ValueError(f"a column has one dimension, this one has {array.ndim}: pass one value per row")
@@ -158,6 +160,16 @@ def _scalars(values: Iterable[object], read: Any) -> Column:
             absent.append(row)
         floats.append(found)
     return Column(np.array(floats, dtype=np.float64), invalid, absent)
+
+
+def _raw(values: Iterable[Any]) -> Column:
+    """Lists and maps as they are; NaN is None."""
+    found, absent = [], []
+    for row, value in enumerate(values):
+        if value is ABSENT:
+            absent.append(row)
+        found.append(None if value is ABSENT or (isinstance(value, float) and math.isnan(value)) else value)
+    return Column(found, absent=absent)
 
 
 def _texts(values: Iterable[object]) -> Column:

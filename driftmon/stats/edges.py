@@ -13,11 +13,11 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from driftmon.stats.binnings import boolean, categorical, numeric
+from driftmon.stats.binnings import boolean, categorical, log_loss, numeric
 from driftmon.stats.columns import Column, Floats
 from driftmon.stats.schema import Absent, Feature
 
-Kind: TypeAlias = Literal["numeric", "categorical", "boolean"]
+Kind: TypeAlias = Literal["numeric", "categorical", "boolean", "log_loss"]
 Method: TypeAlias = Literal["quantile_tails", "quantile", "uniform"]
 
 # Equal mass alone sees 1 % of outliers with power .02, with cuts in the tails .85 (statistics.md section 8).
@@ -30,7 +30,10 @@ READABLE: Final = (1e-12, 1e12)  # gaps below and numbers above have no short de
 
 @dataclass(frozen=True, slots=True)
 class FeatureSpec:
-    """A feature before its bins are known. `edges` and `categories`, where given, are taken as they are."""
+    """A feature before its bins are known. `edges` and `categories`, where given, are taken as they are.
+
+    `outcome` is of a log_loss feature, and of no other.
+    """
 
     name: str
     kind: Kind
@@ -41,11 +44,12 @@ class FeatureSpec:
     edges: tuple[float, ...] | None = None
     top: int = 64
     categories: tuple[str, ...] | None = None
+    outcome: log_loss.Outcome | None = None
 
     @property
     def fixed(self) -> bool:
         """Whether the bins are known without looking at data."""
-        return self.kind == "boolean" or (self.edges if self.kind == "numeric" else self.categories) is not None
+        return self.kind == "boolean" or (self.categories if self.kind == "categorical" else self.edges) is not None
 
     def fit(self, sample: Column) -> Feature:
         """The feature with bins chosen from a sample of the reference."""
@@ -57,9 +61,10 @@ class FeatureSpec:
         if self.kind == "categorical":
             given = self.categories
             return categorical.Binning(vocabulary(sample.values, self.top) if given is None else given)
-        if self.edges is not None:
-            return numeric.Binning(self.edges)
-        return numeric.Binning(numeric_edges(np.asarray(sample.values, dtype=np.float64), self.bins, self.method))
+        edges = self.edges
+        if edges is None:
+            edges = numeric_edges(np.asarray(sample.values, dtype=np.float64), self.bins, self.method)
+        return numeric.Binning(edges) if self.outcome is None else log_loss.Binning(edges, self.outcome)
 
 
 def vocabulary(values: object, top: int) -> tuple[str, ...]:

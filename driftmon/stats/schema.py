@@ -30,13 +30,15 @@ class Binning(Protocol):
     """A total function from values to bin numbers. Regular bins first, then unseen, invalid, missing."""
 
     @property
-    def kind(self) -> str: ...  # "numeric", "categorical", "boolean": the configuration's word
+    def kind(self) -> str: ...  # "numeric", "categorical", ...: the configuration's word
     @property
     def size(self) -> int: ...  # K, special bins included
     @property
     def regular(self) -> int: ...  # the bins of actual values, before the special ones
     @property
     def positions(self) -> Floats | None: ...  # float64[regular], where a bin lies on the axis; None: not ordered
+    @property
+    def tallies(self) -> tuple[str, ...]: ...  # names of integers that add beside the counts
     def codes(self, values: Any) -> Codes: ...  # int64[rows], 0 <= code < size
     def labels(self) -> tuple[str, ...]: ...  # "[0, 10)", ..., "unseen", "invalid", "missing"; all different
     def as_dict(self) -> dict[str, Any]: ...  # what a snapshot keeps: {"type": ..., "edges": [...]}
@@ -54,6 +56,11 @@ class Feature:
     @property
     def kind(self) -> str:
         return self.binning.kind
+
+    @property
+    def outcome(self) -> Any:
+        """Of a log_loss feature: where probability and label are."""
+        return getattr(self.binning, "outcome", None)
 
     def as_dict(self) -> dict[str, Any]:
         """All that decides a code, in JSON. Python writes floats so that they read back exactly."""
@@ -90,6 +97,21 @@ class Schema:
         return int(self.sizes.sum())
 
     @cached_property
+    def tally_names(self) -> tuple[tuple[str, str], ...]:
+        """(feature, tally) of each integer that adds beside the counts."""
+        return tuple((feature.name, tally) for feature in self.features for tally in feature.binning.tallies)
+
+    @cached_property
+    def state_width(self) -> int:
+        """Of a state vector: counts, then tallies. Equals `width` where no feature has tallies."""
+        return self.width + len(self.tally_names)
+
+    def tallies(self, feature: int) -> slice:
+        """The positions of one feature's tallies in a state vector."""
+        start = self.width + sum(len(one.binning.tallies) for one in self.features[:feature])
+        return slice(start, start + len(self.features[feature].binning.tallies))
+
+    @cached_property
     def regular(self) -> NDArray[np.bool_]:
         """bool[width]: the bins of actual values."""
         within = np.arange(self.width) - np.repeat(self.starts, self.sizes)
@@ -123,9 +145,9 @@ class Schema:
     def codes(self, columns: Mapping[str, Column], rows: int) -> Codes:
         """int64[features, rows]: flat bin numbers, -1 where an absent key is not counted (`absent: skip`).
 
-        A feature without a column was absent from every row.
+        A feature without a column was absent from every row. Where features have tallies, their rows come after.
         """
-        flat = np.empty((len(self.features), rows), dtype=np.int64)
+        flat = np.empty((len(self.features) + len(self.tally_names), rows), dtype=np.int64)
         for index, feature in enumerate(self.features):
             start, column = int(self.starts[index]), columns.get(feature.name)
             if column is None:
@@ -138,10 +160,22 @@ class Schema:
                 flat[index, at] = start + feature.binning.size - 2
             if feature.absent == "skip" and len(column.absent):
                 flat[index, column.absent] = NOT_COUNTED
+        if self.tally_names:
+            self._tally(columns, flat[len(self.features) :])
         return flat
 
+    def _tally(self, columns: Mapping[str, Column], into: Codes) -> None:
+        into[:] = 0
+        for index, feature in enumerate(self.features):
+            column, at = columns.get(feature.name), self.tallies(index)
+            if feature.binning.tallies and column is not None and column.tallies is not None:
+                into[at.start - self.width : at.stop - self.width] = column.tallies
+
     def count(self, codes: Codes) -> Counts:
-        """int64[width] from flat codes of any shape; codes of -1 are left out."""
+        """int64[width] from flat codes of any shape, -1 left out; int64[state_width] where tallies come after them."""
+        if self.tally_names and codes.ndim > 1 and len(codes) > len(self.features):
+            counts, tallies = self.count(codes[: len(self.features)]), codes[len(self.features) :].sum(axis=1)
+            return np.concatenate((counts, tallies))
         flat = codes.ravel()
         if any(feature.absent == "skip" for feature in self.features):
             flat = flat[flat >= 0]

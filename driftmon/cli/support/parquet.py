@@ -14,6 +14,7 @@ from driftmon.formats import times
 from driftmon.formats.layout import Layout, TimeField, path_of
 from driftmon.formats.rejections import BAD_TIME, RecordError
 from driftmon.monitor.batch import Batch
+from driftmon.monitor.scoring import ANY
 from driftmon.stats.columns import Column, column_of
 
 
@@ -46,8 +47,8 @@ def batches(source: Input, layout: Layout, told: Progress) -> Iterator[Batch]:
 
 
 def _batch(table: Any, layout: Layout) -> Batch:
-    found = {spec.name: _at(table, path_of(spec)) for spec in layout.features}
-    columns = {name: column_of(_kind(layout, name), values) for name, values in found.items() if values is not None}
+    found = [(one, _at(table, path_of(one))) for one in layout.readings]
+    columns = layout.columns({one.name: _column(one.kind, values) for one, values in found if values is not None})
     if layout.time is None:
         return Batch(table.num_rows, columns)
     readable, times_ms = _times(_at(table, tuple(layout.time.field.split("."))), layout.time, table.num_rows)
@@ -64,7 +65,8 @@ def _batch_of(kept: NDArray[np.int64], columns: dict[str, Column], times_ms: NDA
     for name, column in columns.items():
         values = column.values[kept] if isinstance(column.values, np.ndarray) else [column.values[row] for row in kept]
         invalid = {reason: [place[row] for row in at if row in place] for reason, at in column.invalid.items()}
-        chosen[name] = Column(values, invalid, [place[row] for row in column.absent if row in place])
+        tallies = None if column.tallies is None else column.tallies[:, kept]
+        chosen[name] = Column(values, invalid, [place[row] for row in column.absent if row in place], tallies)
     return Batch(len(kept), chosen, times_ms[kept], {BAD_TIME: rows - len(kept)})
 
 
@@ -81,8 +83,9 @@ def _at(table: Any, path: tuple[str, ...]) -> Any:
     return column
 
 
-def _kind(layout: Layout, name: str) -> str:
-    return next(spec.kind for spec in layout.features if spec.name == name)
+def _column(kind: str, values: Any) -> Column:
+    """Lists and maps as Python's: numpy has none."""
+    return column_of(kind, values.to_pylist() if kind == ANY else values)
 
 
 def _times(column: Any, time: TimeField, rows: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

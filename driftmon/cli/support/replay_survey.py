@@ -68,7 +68,7 @@ def survey(batches: Iterable[Batch], kinds: Mapping[str, str], mark: Watermark) 
     >>> survey([Batch(4, {"x": column}, np.array([5, 4, 9, 1]))], {"x": "numeric"}, Watermark(lateness_ms=2, pane_ms=3))
     Survey(facts={'x': Facts(mean=2.0, sd=1.0, categories=None)}, rows=4, span_ms=(4, 9))
     """
-    moments = {name: _Moments() for name, kind in kinds.items() if kind == "numeric"}
+    moments = {name: _Moments() for name, kind in kinds.items() if kind in ("numeric", "log_loss")}
     counters: dict[str, Counter[str]] = {name: Counter() for name in kinds if name not in moments}
     rows, first_ms, last_ms = 0, math.inf, -math.inf
     for batch in batches:

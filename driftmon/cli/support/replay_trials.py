@@ -100,7 +100,7 @@ def _calibrated(budget: Calibrated, effect: float) -> Rule:
 
 def _next_category(spec: FeatureSpec, facts: Facts) -> Swapped | None:
     known = facts.commonest()
-    return Swapped(known[0], known[1], 0.5) if spec.kind != "numeric" and len(known) > 1 else None
+    return Swapped(known[0], known[1], 0.5) if spec.kind in ("categorical", "boolean") and len(known) > 1 else None
 
 
 KINDS: Final = (

@@ -55,6 +55,7 @@ def feature(view: FeatureView) -> str:
         _head(view),
         _windows(names, at),
         _lead(report, at, index),
+        _losses(report, at, index),
         _tiles(view, at, index),
         cards,
         f'<h2>What changed</h2><div class="card">{table(bins_of(report, at, index))}</div>',
@@ -140,6 +141,29 @@ def _tiles(view: FeatureView, at: int, index: int) -> str:
     ]
     inside = "".join(f"<div><dt>{text(name)}</dt><dd>{said}</dd></div>" for name, said in tiles)
     return f'<dl class="tiles">{inside}</dl>'
+
+
+def _losses(report: Report, at: int, index: int) -> str:
+    """How well predictions met their labels, of a log_loss feature."""
+    loss, entropy = (report.value(at, index, name) for name in ("log_loss", "prediction_entropy"))
+    if not math.isfinite(loss):
+        return ""
+    bounds = [report.value(at, index, f"log_loss_{side}_bound") for side in ("lower", "upper")]
+    within = f" (99 % bounds {nats(bounds[0])} … {nats(bounds[1])})" if all(map(math.isfinite, bounds)) else ""
+    gap = loss - entropy
+    doubt = "less sure than it should be" if gap < 0 else "surer than it should be"
+    verdict = (
+        f"; with a gap of {nats(gap)} it is {doubt}" if math.isfinite(bounds[0]) and _apart(entropy, bounds) else ""
+    )
+    return (
+        f'<p class="lead">Log loss <b>{nats(loss)} nats</b>{within}; a calibrated model would have '
+        f"<b>{nats(entropy)}</b>{verdict}. {percent(report.value(at, index, 'accuracy_ratio'))} of the labels were the "
+        "likeliest class.</p>"
+    )
+
+
+def _apart(entropy: float, bounds: Sequence[float]) -> bool:
+    return not bounds[0] <= entropy <= bounds[1]
 
 
 def _special(report: Report, at: int, index: int) -> Iterator[tuple[str, str]]:
