@@ -145,6 +145,7 @@ class App:
         for name, stream in streams.items():
             if (saved := self._store.load(name, stream.settings)) is not None:
                 stream.restore(saved)
+            stream.restore_labels(self._store.labels(name))
 
     def _storing(self, store: Store) -> Keeper:
         keeper = Storing(store, self._note_full, lambda names: self._telemetry.totals(names) | self._outbox.totals())

@@ -75,6 +75,7 @@ class Delayed:
 
     def take(self, batch: Batch, now_ms: int | None) -> tuple[Batch, int]:
         """The rows to count, and how many label records are not among them."""
+        batch = self._whole(batch)
         sides = [_Side(feature, batch.columns) for feature in self.losses]
         predicted = np.logical_or.reduce([side.predicted for side in sides])
         labelled = np.logical_or.reduce([side.labelled for side in sides])
@@ -117,6 +118,13 @@ class Delayed:
         whole = piece_of(old.join, old.join.ring.first)
         self.restore(KeptLabels(old.meaning, old.key, head_of(old.join), (whole,)))
         self.anew = True
+
+    def _whole(self, batch: Batch) -> Batch:
+        """With a column for every reading: a CSV header may not name them all."""
+        wanted = delayed_readings(self.features, self.waits)
+        missing = [reading for reading in wanted if reading.name not in batch.columns]
+        empty = {reading.name: _empty(reading, batch.rows) for reading in missing}
+        return replace(batch, columns={**batch.columns, **empty}) if empty else batch
 
     def _join(self, batch: Batch, now_ms: int | None, taking: Mask, labels: Mask, table: Floats) -> Pairs:
         """Records without an id can never be joined: they are given up at once."""
@@ -224,6 +232,13 @@ def _text(outcome: Outcome, code: int) -> str:
         return str(code)
     others = [name for name in outcome.classes if name != outcome.positive]
     return outcome.positive if code else (others or [STRANGE])[0]
+
+
+def _empty(reading: Any, rows: int) -> Column:
+    absent = range(rows) if reading.absent == "skip" else ()
+    if reading.kind in ("numeric", "boolean"):
+        return Column(np.full(rows, np.nan), absent=absent)
+    return Column([None] * rows, absent=absent)
 
 
 def _taken(column: Column, rows: Codes, own: Mask) -> Column:

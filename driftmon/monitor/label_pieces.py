@@ -56,6 +56,7 @@ class KeptLabels:
 
 
 def head_of(join: Join) -> Head:
+    """What is not of one id; small."""
     return Head(join.clock_ms, join.ring.first, join.ring.end, join.tally)
 
 
@@ -106,4 +107,4 @@ def restore(join: Join, head: Head | None, pieces: Sequence[Piece]) -> None:
     join.kinds[slots], join.since_ms[slots] = kinds[cut:], since_ms[cut:]
     join.times_ms[slots], join.values[slots] = times_ms[cut:], values[cut:]
     join.waiting = [int((kinds[cut:] == kind).sum()) for kind in (PREDICTION, LABEL)]
-    join.kept = end
+    join.kept, join.matched = end, []

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from driftmon.daemon.label_rows import KeptLabels, put_together, read_labels, write_labels
+from driftmon.daemon.label_rows import fold_labels, read_labels, write_labels
 from driftmon.daemon.opening import open_database
 from driftmon.monitor.id_ring import digests
-from driftmon.monitor.label_pieces import keep, restore
+from driftmon.monitor.delayed import Delayed, Waits
+from driftmon.monitor.label_pieces import KeptLabels
 from driftmon.monitor.labels import Join, Pairs, Records
+from driftmon.stats.binnings.log_loss import Outcome
+from driftmon.stats.edges import FeatureSpec
+
+LOSS = FeatureSpec("loss", "log_loss", outcome=Outcome("y", "p", ("a", "b")))
 
 
 def records(chance: np.random.Generator, rows: int, clock_ms: int) -> Records:
@@ -28,12 +34,10 @@ def listed(pairs: Pairs) -> list[list[object]]:
     ]
 
 
-def restored(kept: KeptLabels | None, wait_ms: int = 60, entries: int = 40) -> Join:
-    join = Join(wait_ms, entries, 2)
-    join.matched = []
-    if kept is not None:
-        restore(join, kept.head, kept.pieces)
-    return join
+def restored(kept: KeptLabels | None, wait_ms: int = 60, entries: int = 40) -> Delayed:
+    delayed = Delayed((LOSS,), Waits("id", wait_ms, entries), b"key")
+    assert kept is None or delayed.restore(kept)
+    return delayed
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -41,23 +45,21 @@ def test_a_crash_after_any_commit_costs_only_what_was_not_committed(tmp_path: Pa
     chance = np.random.default_rng(seed)
     steady, database = Join(60, 40, 2), open_database(tmp_path)
     kept, clock_ms = restored(None), 0
-    for step in range(40):
+    for _ in range(40):
         batch = records(chance, int(chance.integers(1, 30)), clock_ms)
         clock_ms = int(batch.clock_ms[-1])
         if chance.random() < 0.2:
-            kept.take(batch)  # and the machine stops before the commit
+            kept.join.take(batch)  # and the machine stops before the commit
             kept = restored(read_labels(database, "s"))
-        assert listed(kept.take(batch)) == listed(steady.take(batch))
-        assert (kept.tally, kept.waiting) == (steady.tally, steady.waiting)
+        assert listed(kept.join.take(batch)) == listed(steady.take(batch))
+        assert (kept.join.tally, kept.join.waiting) == (steady.tally, steady.waiting)
         if chance.random() < 0.1:
-            with pytest.raises(RuntimeError), database.transaction() as connection:
-                write_labels(connection, "s", kept, "m", b"key", step == 0)
+            with suppress(RuntimeError), database.transaction() as connection:
+                write_labels(connection, "s", kept)
                 raise RuntimeError  # no room: tried again
         with database.transaction() as connection:
-            write_labels(connection, "s", kept, "m", b"key", step == 0)
-            if chance.random() < 0.2:
-                put_together(connection, "s")
-        keep(kept)
+            (fold_labels if chance.random() < 0.2 else write_labels)(connection, "s", kept)
+        kept.keep()
         if chance.random() < 0.3:
             kept = restored(read_labels(database, "s"))
     assert steady.tally.outcomes["matched"] > 30
@@ -66,29 +68,29 @@ def test_a_crash_after_any_commit_costs_only_what_was_not_committed(tmp_path: Pa
 
 
 def test_a_smaller_bound_lets_the_oldest_go_and_counts_them(tmp_path: Path) -> None:
-    join = restored(None)
-    join.take(Records(digests("abcde"), np.array([0, 0, 0, 1, 0], np.uint8), *np.zeros((2, 5), int), np.zeros((5, 2))))
+    one = restored(None)
+    one.join.take(Records(digests("abcde"), np.array([0, 0, 0, 1, 0], np.uint8), *np.zeros((2, 5), int), np.zeros((5, 2))))
     database = open_database(tmp_path)
     with database.transaction() as connection:
-        write_labels(connection, "s", join, "m", b"", True)
+        write_labels(connection, "s", one)
     smaller = restored(read_labels(database, "s"), entries=2)
     database.close()
-    assert (smaller.waiting, smaller.tally.outcomes["expired"]) == ([1, 1], 3)
+    assert (smaller.join.waiting, smaller.join.tally.outcomes["expired"]) == ([1, 1], 3)
 
 
 def test_a_damaged_piece_costs_its_own_ids(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    join, database = restored(None), open_database(tmp_path)
-    for at, one in enumerate("abc"):
+    one, database = restored(None), open_database(tmp_path)
+    for at, letter in enumerate("abc"):
         zeros = np.zeros(1, dtype=np.int64)
-        join.take(Records(digests(one), np.zeros(1, np.uint8), zeros, zeros, np.full((1, 2), at)))
+        one.join.take(Records(digests(letter), np.zeros(1, np.uint8), zeros, zeros, np.full((1, 2), at)))
         with database.transaction() as connection:
-            write_labels(connection, "s", join, "m", b"", False)
-        keep(join)
+            write_labels(connection, "s", one)
+        one.keep()
     with database.transaction() as connection:
         connection.execute("UPDATE label SET data = x'00' WHERE seq = 2")
     with caplog.at_level(logging.ERROR):
         found = restored(read_labels(database, "s"))
     database.close()
-    pairs = found.take(Records(digests("abc"), np.ones(3, np.uint8), *np.zeros((2, 3), int), np.zeros((3, 2))))
+    pairs = found.join.take(Records(digests("abc"), np.ones(3, np.uint8), *np.zeros((2, 3), int), np.zeros((3, 2))))
     assert pairs.predictions[:, 0].tolist() == [0, 2]
     assert "entry 2 of its labels is damaged" in caplog.text
