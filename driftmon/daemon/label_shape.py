@@ -1,5 +1,4 @@
 """The keys of `labels`: how predictions and labels in records of their own find each other."""
-# ruff: noqa: RUF009  doc() is dataclasses.field
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from driftmon.daemon.gathered_rows import read_gathered, write_gathered
 from driftmon.daemon.gathering import Warming
 from driftmon.daemon.generations import Generations
 from driftmon.daemon.journal import Journal
-from driftmon.daemon.label_rows import KeptLabels, fold_labels, read_labels, write_labels
+from driftmon.daemon.label_rows import fold_labels, read_labels, write_labels
 from driftmon.daemon.news import News, Owing, read_owing, write_news
 from driftmon.daemon.old_state import put_away, read_old
 from driftmon.daemon.opening import open_database
@@ -38,6 +38,7 @@ from driftmon.daemon.state_rows import (
     write_seen,
 )
 from driftmon.daemon.streams import Saved, Stream
+from driftmon.monitor.label_pieces import KeptLabels
 from driftmon.sources.base import Settled
 
 __all__ = ["DiskFull", "StorageError", "Store"]

@@ -163,8 +163,8 @@ class Stream:
 
     def finish(self, now_ms: int) -> Report:
         """The end of recorded input: the last panes are evaluated too."""
-        finished = isinstance(self._monitor, Monitor)
-        return self._with_labels(self._monitor.finish(now_ms) if finished else self._monitor.tick(now_ms), now_ms)
+        last = self._monitor.finish if isinstance(self._monitor, Monitor) else self._monitor.tick
+        return self._with_labels(last(now_ms), now_ms)
 
     def _with_labels(self, report: Report, now_ms: int) -> Report:
         if self.delayed is None:

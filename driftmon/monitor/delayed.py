@@ -197,12 +197,13 @@ class _Side:
         for row, code in zip(places.tolist(), codes.tolist(), strict=True):
             texts[row] = None if np.isnan(code) else _text(self.outcome, int(code))
         found = scored(self.outcome, probabilities, label)
-        waits = waiting & ~extra & ~np.isnan(found.values)
+        losses = np.asarray(found.values, dtype=np.float64)
+        waits = waiting & ~extra & ~np.isnan(losses)
         uncounted = np.concatenate([np.flatnonzero(waits), places[silent]])
         assert found.tallies is not None
-        found.values[uncounted] = np.nan
+        losses[uncounted] = np.nan
         found.tallies[:, uncounted] = 0
-        return replace(found, uncounted=uncounted.tolist())
+        return replace(found, values=losses, uncounted=uncounted.tolist())
 
 
 def _columns(outcome: Outcome) -> int:

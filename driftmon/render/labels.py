@@ -22,6 +22,8 @@ def label_families(reports: Mapping[str, Report]) -> list[Family]:
     ages = [((stream,), Histogram(AGES_S, now.ages, now.ages_ms / 1000)) for stream, now in found]
     return [
         Family(METRICS["driftmon_labels_total"], outcomes),
-        Family(METRICS["driftmon_labels_waiting"], [((stream,), float(now.predictions_waiting)) for stream, now in found]),
+        Family(
+            METRICS["driftmon_labels_waiting"], [((stream,), float(now.predictions_waiting)) for stream, now in found]
+        ),
         Family(METRICS["driftmon_label_age_seconds"], ages),
     ]

@@ -11,8 +11,8 @@ import pytest
 
 from driftmon.daemon.label_rows import fold_labels, read_labels, write_labels
 from driftmon.daemon.opening import open_database
-from driftmon.monitor.id_ring import digests
 from driftmon.monitor.delayed import Delayed, Waits
+from driftmon.monitor.id_ring import digests
 from driftmon.monitor.label_pieces import KeptLabels
 from driftmon.monitor.labels import Join, Pairs, Records
 from driftmon.stats.binnings.log_loss import Outcome
@@ -25,6 +25,11 @@ def records(chance: np.random.Generator, rows: int, clock_ms: int) -> Records:
     ids = digests(map(str, chance.integers(0, 150, rows)), b"key")
     kinds, times = chance.integers(0, 2, rows).astype(np.uint8), chance.integers(0, 9999, rows)
     return Records(ids, kinds, times, clock_ms + np.cumsum(chance.integers(0, 3, rows)), chance.random((rows, 2)))
+
+
+def at_once(ids: str, kinds: list[int], value: float = 0.0) -> Records:
+    zeros = np.zeros(len(ids), dtype=np.int64)
+    return Records(digests(ids), np.array(kinds, dtype=np.uint8), zeros, zeros, np.full((len(ids), 2), value))
 
 
 def listed(pairs: Pairs) -> list[list[object]]:
@@ -69,7 +74,9 @@ def test_a_crash_after_any_commit_costs_only_what_was_not_committed(tmp_path: Pa
 
 def test_a_smaller_bound_lets_the_oldest_go_and_counts_them(tmp_path: Path) -> None:
     one = restored(None)
-    one.join.take(Records(digests("abcde"), np.array([0, 0, 0, 1, 0], np.uint8), *np.zeros((2, 5), int), np.zeros((5, 2))))
+    one.join.take(
+        at_once("abcde", [0, 0, 0, 1, 0])
+    )
     database = open_database(tmp_path)
     with database.transaction() as connection:
         write_labels(connection, "s", one)
@@ -81,8 +88,7 @@ def test_a_smaller_bound_lets_the_oldest_go_and_counts_them(tmp_path: Path) -> N
 def test_a_damaged_piece_costs_its_own_ids(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     one, database = restored(None), open_database(tmp_path)
     for at, letter in enumerate("abc"):
-        zeros = np.zeros(1, dtype=np.int64)
-        one.join.take(Records(digests(letter), np.zeros(1, np.uint8), zeros, zeros, np.full((1, 2), at)))
+        one.join.take(at_once(letter, [0], at))
         with database.transaction() as connection:
             write_labels(connection, "s", one)
         one.keep()
@@ -91,6 +97,6 @@ def test_a_damaged_piece_costs_its_own_ids(tmp_path: Path, caplog: pytest.LogCap
     with caplog.at_level(logging.ERROR):
         found = restored(read_labels(database, "s"))
     database.close()
-    pairs = found.join.take(Records(digests("abc"), np.ones(3, np.uint8), *np.zeros((2, 3), int), np.zeros((3, 2))))
+    pairs = found.join.take(at_once("abc", [1, 1, 1]))
     assert pairs.predictions[:, 0].tolist() == [0, 2]
     assert "entry 2 of its labels is damaged" in caplog.text

@@ -55,7 +55,8 @@ class Watched:
 
     def bins(self, name: str) -> list[int]:
         schema = self.monitor.schema
-        return self.counted.counts[schema.bins(schema.names.index(name))].tolist()
+        found: list[int] = self.counted.counts[schema.bins(schema.names.index(name))].tolist()
+        return found
 
     @property
     def outcomes(self) -> dict[str, int]:

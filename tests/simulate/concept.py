@@ -149,7 +149,9 @@ def row(method: str, streams: Mapping[str, Sequence[Judged]]) -> list[str]:
         if make is None:
             cells.append("never quiet")
             continue
-        waits = [next((at - CONTROL + 1.0 for at in flags(make(), values) if at >= CONTROL), np.inf) for values in whole]
+        waits = [
+            next((at - CONTROL + 1.0 for at in flags(make(), values) if at >= CONTROL), np.inf) for values in whole
+        ]
         cells.append(delay(np.array(waits), 1))
     return cells
 
@@ -157,6 +159,8 @@ def row(method: str, streams: Mapping[str, Sequence[Judged]]) -> list[str]:
 def concept_table(runs: int, methods: Sequence[str] = tuple(LADDERS)) -> str:
     """Delay in predictions (median) after the labels change their meaning, at equal false alarms."""
     streams = {world: [judged(rows(seed)) for seed in range(runs)] for world, rows in WORLDS.items()}
-    rises = [np.mean([one.loss[CONTROL:].mean() - one.loss[:CONTROL].mean() for one in found]) for found in streams.values()]
+    rises = [
+        np.mean([one.loss[CONTROL:].mean() - one.loss[:CONTROL].mean() for one in found]) for found in streams.values()
+    ]
     head = ["detector", *(f"{world} (+{rise:.2f} nats)" for world, rise in zip(streams, rises, strict=True))]
     return markdown(head, [row(method, streams) for method in methods])
