@@ -23,6 +23,8 @@ COPIES: Final = 2  # of all panes: those that count, and those being saved or bu
 
 def parts(limits: Limits, reports: Iterable[Report]) -> Mapping[str, int]:
     """Bytes by what they are for; their sum is the budget."""
+    reports = list(reports)
+    labels = sum(report.labels.most_bytes for report in reports if report.labels is not None)
     return {
         "process": PROCESS,
         "connections": limits.connections * (limits.header_bytes + READ),
@@ -31,6 +33,7 @@ def parts(limits: Limits, reports: Iterable[Report]) -> Mapping[str, int]:
         "parser": PARSED * limits.array_bytes,
         "panes": COPIES * sum(map(_panes, reports)),
         "journal": JOURNAL,
+        **({"labels": COPIES * labels} if labels else {}),
     }
 
 

@@ -86,6 +86,7 @@ class LabelsNow:
     ages_ms: int
     predictions_waiting: int
     labels_waiting: int
+    most_bytes: int = 0  # of memory, with as many ids as are allowed
 
     def as_dict(self) -> dict[str, int]:
         """The JSON of the report."""
@@ -119,6 +120,11 @@ class Join:
         self.values = np.empty((entries, width))
 
     @property
+    def most_bytes(self) -> int:
+        """The bound on its memory."""
+        return self.ring.entries * entry_bytes(self.values.shape[1])
+
+    @property
     def nbytes(self) -> int:
         """Of all slots, used or not."""
         arrays = (self.since_ms, self.times_ms, self.kinds, self.values)
@@ -136,7 +142,9 @@ class Join:
     def now(self) -> LabelsNow:
         """What there is to tell."""
         tally = self.tally
-        return LabelsNow(tuple(tally.outcomes.items()), tuple(tally.ages), tally.ages_ms, *self.waiting)
+        return LabelsNow(
+            tuple(tally.outcomes.items()), tuple(tally.ages), tally.ages_ms, *self.waiting, self.most_bytes
+        )
 
     def expire(self, clock_ms: int) -> None:
         """Let go of what waited too long, as the next record would."""

@@ -74,9 +74,7 @@ def test_a_crash_after_any_commit_costs_only_what_was_not_committed(tmp_path: Pa
 
 def test_a_smaller_bound_lets_the_oldest_go_and_counts_them(tmp_path: Path) -> None:
     one = restored(None)
-    one.join.take(
-        at_once("abcde", [0, 0, 0, 1, 0])
-    )
+    one.join.take(at_once("abcde", [0, 0, 0, 1, 0]))
     database = open_database(tmp_path)
     with database.transaction() as connection:
         write_labels(connection, "s", one)

@@ -56,9 +56,7 @@ def counted(one: Stream) -> dict[str, Any]:
     assert one.monitor is not None
     assert one.delayed is not None
     now = one.monitor.snapshot()
-    rings = {
-        (window.name, pane): held.tolist() for window, panes in now.rings.items() for pane, held in panes.items()
-    }
+    rings = {(window.name, pane): held.tolist() for window, panes in now.rings.items() for pane, held in panes.items()}
     return {"counts": now.counts.tolist(), "sums": now.sums, "rings": rings, "labels": one.delayed.join.now()}
 
 
@@ -153,7 +151,6 @@ def test_kill_minus_nine_an_acknowledged_prediction_joins_its_label_once(tmp_pat
     labels = [{"t": START_MS + 1000 + at, "rid": at, "y": True} for at in range(60)]
     with started(path, *state) as daemon:
         assert daemon.post(predictions)["durable"] is True
-    with started(path, *state) as daemon:
         assert daemon.post(labels[:40])["durable"] is True
     with started(path, *state) as daemon:
         assert daemon.post(labels)["durable"] is True
