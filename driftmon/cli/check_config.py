@@ -16,7 +16,9 @@ from driftmon.daemon.cautions import cautions, series, watched
 from driftmon.daemon.config import ConfigError, load
 from driftmon.daemon.on_disk import load_references
 from driftmon.daemon.promises import family, promise
-from driftmon.daemon.settings import Config, StreamSettings
+from driftmon.daemon.settings import MIB, Config, StreamSettings
+from driftmon.daemon.units import size
+from driftmon.monitor.delayed import Waits, bytes_of
 from driftmon.monitor.panes import PANES, Window, span
 from driftmon.monitor.rules import Rule
 from driftmon.monitor.snapshot import Snapshot
@@ -59,6 +61,8 @@ def summary(config: Config, references: Mapping[str, Snapshot]) -> Iterator[str]
         yield f"    windows    {', '.join(map(_window, stream.windows))}"
         for spec in stream.features:
             yield f"    feature    {spec.name}: {_feature(spec, references.get(name))}"
+        if stream.labels is not None:
+            yield f"    labels     {_labels(stream, stream.labels)}"
     for rule in config.rules:
         yield f"  rule {rule.name}: {_rule(rule, config)}"
     yield f"  sinks {', '.join(sink.type for sink in config.sinks) or 'none'}"
@@ -87,6 +91,13 @@ def _reference(stream: StreamSettings, reference: Snapshot | None) -> str:
     measured = by.get(reference.dispersion.get("by", ""), "")
     name = wanted.path.name if wanted.path else shown_url(wanted.url)
     return f"{name}, {records} records{hours}{measured}"
+
+
+def _labels(stream: StreamSettings, waits: Waits) -> str:
+    """What they are joined by, and what that costs."""
+    most = size(-(-bytes_of(stream.features, waits) // MIB) * MIB)
+    kept = f"at most {waits.entries:,} ids in {most} of memory"
+    return f"by {waits.id} within {span(waits.wait_ms)}, {kept}, counted at the time of the {waits.time}"
 
 
 def _window(window: Window) -> str:

@@ -22,7 +22,7 @@ from driftmon.cli.support.replay_survey import Survey, survey
 from driftmon.cli.support.snapshots import CONFIG, STREAM, configured, stream_of, write_bytes
 from driftmon.daemon.on_disk import load_reference
 from driftmon.daemon.settings import Config, StreamSettings
-from driftmon.daemon.streams import layout_of
+from driftmon.daemon.streams import live_layout_of
 from driftmon.monitor.batch import Batch
 from driftmon.monitor.report import Report
 from driftmon.monitor.rules import Change
@@ -76,7 +76,7 @@ def command(
                 "and replay runs one stream by itself; compare with counts of it, reference: {type: file, ...}"
             )
         asked = [parsed(text, settings.features) for text in inject]
-        recorded = Recorded(sources, layout_of(settings), jobs)
+        recorded = Recorded(sources, live_layout_of(settings), jobs)
         run = Running(config, settings, asked, recorded)
         if asked or report_file is not None:
             run.look_first()

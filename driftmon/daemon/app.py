@@ -147,6 +147,7 @@ class App:
             known = () if stream.monitor is None else (stream.monitor.schema,)
             if (saved := self._store.load(name, stream.settings, known)) is not None:
                 stream.restore(saved)
+            stream.restore_labels(self._store.labels(name))
 
     def _storing(self, store: Store) -> Keeper:
         keeper = Storing(

@@ -27,6 +27,7 @@ COPIES: Final = 2  # of all panes: those that count, and those being saved or bu
 def parts(config: Config, reports: Mapping[str, Report]) -> Mapping[str, int]:
     """Bytes by what they are for; their sum is the budget. `reports` by stream."""
     limits = config.limits
+    labels = sum(report.labels.most_bytes for report in reports.values() if report.labels is not None)
     return {
         "process": PROCESS,
         "connections": limits.connections * (limits.header_bytes + READ),
@@ -37,6 +38,7 @@ def parts(config: Config, reports: Mapping[str, Report]) -> Mapping[str, int]:
         "keys": KEYS * ENTRY_BYTES,
         "panes": COPIES * sum(_panes(report, *_kept(config, name)) for name, report in reports.items()),
         "journal": JOURNAL,
+        **({"labels": COPIES * labels} if labels else {}),
     }
 
 

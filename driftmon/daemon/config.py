@@ -96,4 +96,5 @@ def _stream(name: str, shape: StreamShape) -> StreamSettings:
         tick_ms=shape.tick_ms,
         stale_after_ms=shape.stale_after_ms,
         overload=shape.overload,
+        labels=None if shape.labels is None else shape.labels.waits(),
     )

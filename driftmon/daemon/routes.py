@@ -28,6 +28,7 @@ from driftmon.monitor.report import Report
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.render import json, openmetrics, series
 from driftmon.render.catalogue import Selection
+from driftmon.render.labels import label_families
 from driftmon.render.openmetrics import Family
 
 SnapshotOf: TypeAlias = Callable[[str], Awaitable[Snapshot | None]]
@@ -58,7 +59,7 @@ class Pages:
         selection = Selection(config.metrics.set, config.metrics.bins, config.limits.series)
 
         def body() -> bytes:
-            return render(in_catalogue_order([*series.families(reports, selection), *own]))
+            return render(in_catalogue_order([*series.families(reports, selection), *label_families(reports), *own]))
 
         return await sent(request, body, media_type)
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 from driftmon.daemon.yaml_nodes import Keys, Node
 from driftmon.formats.layout import DEPTH, FIELDS, LINE_BYTES, TEXT_LENGTH, Bounds
+from driftmon.monitor.delayed import Waits
 from driftmon.monitor.panes import Window
 from driftmon.monitor.rules import Rule
 from driftmon.monitor.slots import Slots
@@ -89,6 +90,7 @@ class StreamSettings:
     tick_ms: int = 10_000
     stale_after_ms: int = 900_000
     overload: Overload = "block"
+    labels: Waits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

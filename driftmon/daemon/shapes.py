@@ -14,6 +14,7 @@ from driftmon import plugins
 from driftmon.daemon.faults import KeyFault
 from driftmon.daemon.feature_shapes import FEATURES
 from driftmon.daemon.fields import OneOf
+from driftmon.daemon.label_shape import LabelsShape, check_labels
 from driftmon.daemon.reference_shapes import REFERENCES, check_reference
 from driftmon.daemon.rule_shapes import RESERVED, RuleShape, check_label, check_text
 from driftmon.daemon.settings import (
@@ -26,6 +27,7 @@ from driftmon.daemon.settings import (
     doc,
 )
 from driftmon.formats.layout import Layout, TimeField
+from driftmon.monitor.delayed import delayed_readings
 from driftmon.monitor.ledger import EVIDENCE
 from driftmon.monitor.panes import PANES, PANES_PER_HALF_LIFE, Window, finest_pane_ms, span
 from driftmon.monitor.references import TRAILING
@@ -86,7 +88,7 @@ DEFAULT_WINDOWS: Final = (WindowShape(name="fast", length_ms=3_600_000),)
 class StreamShape:
     """One stream of records and what is watched of it."""
 
-    NOT_YET: ClassVar = ("segments", "labels")
+    NOT_YET: ClassVar = ("segments",)
 
     sources: tuple[Annotated[PluginSettings, SOURCE], ...] = doc("Where records come from.", DEFAULT_SOURCES, least=1)
     time: TimeSettings | None = doc("Event time; without it a record counts when it arrives.", None)
@@ -103,15 +105,19 @@ class StreamShape:
         "known share is counted, each for the others too.",
         "block",
     )
+    labels: LabelsShape | None = doc("Where labels come in records of their own, later than predictions.", None)
 
     def __post_init__(self) -> None:
         for name in self.features:
             check_text(("features", name), name)
         self._check_windows()
+        if self.labels is not None:
+            check_labels(self)
         check_reference(self.reference.options, [shape.window() for shape in self.windows], self.time is not None)
         self._check_sources()
         try:
-            Layout(self.specs(), None if self.time is None else TimeField(self.time.field, self.time.unit))
+            specs = self.specs() if self.labels is None else delayed_readings(self.specs(), self.labels.waits())
+            Layout(specs, None if self.time is None else TimeField(self.time.field, self.time.unit))
         except ValueError as error:
             fault, _, cure = str(error).rpartition(": ")
             raise KeyFault("features", fault, cure) from None

@@ -23,6 +23,7 @@ from driftmon.daemon.gathered_rows import read_gathered, write_gathered
 from driftmon.daemon.gathering import Warming
 from driftmon.daemon.generations import Generations
 from driftmon.daemon.journal import Journal
+from driftmon.daemon.label_rows import fold_labels, read_labels, write_labels
 from driftmon.daemon.news import News, Owing, read_owing, write_news
 from driftmon.daemon.old_state import put_away, read_old
 from driftmon.daemon.opening import open_database
@@ -37,6 +38,7 @@ from driftmon.daemon.state_rows import (
     write_seen,
 )
 from driftmon.daemon.streams import Saved, Stream
+from driftmon.monitor.label_pieces import KeptLabels
 from driftmon.sources.base import Settled
 from driftmon.stats.schema import Schema
 
@@ -83,6 +85,10 @@ class Store:
             if warming is not None:  # newer than the state, for it goes when the reference is there
                 return warming
         return read_old(self._folder, stream) if found is None else found.saved
+
+    def labels(self, stream: str) -> KeptLabels | None:
+        """What waits for its label, or for its prediction."""
+        return read_labels(self._database, stream)
 
     def seen(self) -> dict[Key, tuple[int, Settled]]:
         """The batches counted lately, oldest first: when, and what became of them."""
@@ -181,6 +187,8 @@ class Store:
         self._counters |= counters
         for stream in streams.values():
             stream.gathering.forget()
+            if stream.delayed is not None:
+                stream.delayed.keep()
 
     def _is_old(self, name: str, at_ms: int) -> bool:
         written = self._written.get(name)
@@ -189,6 +197,7 @@ class Store:
     def _append(self, connection: sqlite3.Connection, name: str, stream: Stream, done: _Done) -> None:
         done.last[name] = self._journal.write(connection, name)
         write_gathered(connection, name, stream)
+        write_labels(connection, name, stream.delayed)
 
     def _save(self, connection: sqlite3.Connection, name: str, stream: Stream, done: _Done, at_ms: int) -> None:
         """All of a stream, whatever the database had of it."""
@@ -196,6 +205,7 @@ class Store:
         if saved is None or monitor is None:
             self._append(connection, name, stream, done)
             return
+        fold_labels(connection, name, stream.delayed)
         done.written[name] = save_panes(connection, name, saved, self._written.get(name), at_ms)
         self._journal.begin(connection, name, monitor, saved.snapshot)
         self._note(connection, name, stream, done)

@@ -7,6 +7,7 @@ monitor in the middle of a block without losing a row.
 from __future__ import annotations
 
 import logging
+import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,8 @@ from driftmon.daemon.watching import Waiting, beginning, bins_of, watching
 from driftmon.formats.layout import Layout, TimeField
 from driftmon.monitor.batch import Batch, Receipt
 from driftmon.monitor.clocks import Clocks
+from driftmon.monitor.delayed import Delayed, delayed_readings
+from driftmon.monitor.label_pieces import KeptLabels
 from driftmon.monitor.live_dispersion import suspicious
 from driftmon.monitor.monitor import Monitor
 from driftmon.monitor.report import Report
@@ -34,6 +37,9 @@ UNSTABLE: Final = (
     "stream %s: the warm-up found its own reference unstable and begins again: %s; if that is the rhythm of a day, "
     "raise observations so that each half has whole days, or use reference: {type: seasonal}"
 )
+
+KEY_BYTES: Final = 16
+OTHER_LABELS: Final = "stream %s: its losses are others now; predictions that waited for their labels are dropped"
 
 log: Final = logging.getLogger("driftmon.streams")
 SHUFFLED: Final = (
@@ -77,7 +83,8 @@ class Stream:
         self.positions: dict[str, Position] = {}
         self.gathering = Gathering()
         self._rules = tuple(rules)
-        self._decoders = Decoders(layout_of(settings), limits.bounds)
+        self.delayed = delayed_of(settings)
+        self._decoders = Decoders(live_layout_of(settings), limits.bounds)
         self._other = other
         self._warned: set[str] = set()  # features whose live rows were said to depend on one another
         self._aligned_to: Schema | None = None
@@ -101,6 +108,14 @@ class Stream:
 
     def count(self, batch: Batch, now_ms: int | None) -> Receipt:
         """Count decoded rows; `now_ms` None where the records' own clock is the only one (replay)."""
+        if self.delayed is None:
+            return self._count(batch, now_ms)
+        joined, labels = self.delayed.take(batch, now_ms)
+        receipt = self._count(joined, now_ms)
+        self.delayed.late(receipt.late_pairs)
+        return replace(receipt, counted=receipt.counted + labels)
+
+    def _count(self, batch: Batch, now_ms: int | None) -> Receipt:
         self._align()
         before = self._monitor.restarts if isinstance(self._monitor, WarmUp) else 0
         receipt = self._monitor.observe_batch(batch, now_ms)
@@ -118,7 +133,7 @@ class Stream:
     def tick(self, now_ms: int) -> Report:
         """Evaluate what is due."""
         self._align()
-        report = self._monitor.tick(now_ms)
+        report = self._with_labels(self._monitor.tick(now_ms), now_ms)
         for feature in suspicious(report.live_overdispersion, report.overdispersion):
             if (name := report.schema.names[feature]) not in self._warned:
                 self._warned.add(name)
@@ -155,7 +170,15 @@ class Stream:
 
     def finish(self, now_ms: int) -> Report:
         """The end of recorded input: the last panes are evaluated too."""
-        return self._monitor.finish(now_ms) if isinstance(self._monitor, Monitor) else self._monitor.tick(now_ms)
+        last = self._monitor.finish if isinstance(self._monitor, Monitor) else self._monitor.tick
+        return self._with_labels(last(now_ms), now_ms)
+
+    def _with_labels(self, report: Report, now_ms: int) -> Report:
+        if self.delayed is None:
+            return report
+        if self.settings.time is None:
+            self.delayed.join.expire(now_ms)
+        return replace(report, labels=self.delayed.join.now())
 
     @property
     def reference(self) -> Snapshot | None:
@@ -210,9 +233,16 @@ class Stream:
         if self.warm_up is not None:
             self.gathering.forget()
 
+    def restore_labels(self, kept: KeptLabels | None) -> None:
+        """Let wait on what waited when an earlier process stopped."""
+        if kept is not None and self.delayed is not None and not self.delayed.restore(kept):
+            log.warning(OTHER_LABELS, self.settings.name)
+
     def succeed(self, old: Stream) -> None:
         """Take over from the stream of the configuration before; called between two blocks."""
         self.positions |= old.positions
+        if self.delayed is not None and old.delayed is not None:
+            self.delayed.succeed(old.delayed)
         warming = old.monitor is None
         same_rules = (old._rules, old._family) == (self._rules, self._family)
         if _same_counts(old, self) and (warming or same_rules) and self._other is None:
@@ -249,6 +279,18 @@ def layout_of(settings: StreamSettings) -> Layout:
     """What is read of each record of a stream."""
     time = settings.time
     return Layout(settings.features, None if time is None else TimeField(time.field, time.unit))
+
+
+def live_layout_of(settings: StreamSettings) -> Layout:
+    """What is read of a live one, or one replayed: where labels come later, what they are joined by and with."""
+    whole, waits = layout_of(settings), settings.labels
+    return whole if waits is None else replace(whole, features=delayed_readings(settings.features, waits))
+
+
+def delayed_of(settings: StreamSettings) -> Delayed | None:
+    """What joins its labels, where they come later; nobody can know which ids would get in each other's way."""
+    waits = settings.labels
+    return None if waits is None else Delayed(settings.features, waits, secrets.token_bytes(KEY_BYTES))
 
 
 def _same_counts(old: Stream, new: Stream) -> bool:

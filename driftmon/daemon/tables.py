@@ -32,6 +32,10 @@ CREATE TABLE counter (stream TEXT, name TEXT, labels TEXT, value INTEGER NOT NUL
                       PRIMARY KEY (stream, name, labels)) STRICT;
 CREATE TABLE gathered (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
 CREATE TABLE change (number INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+CREATE TABLE label (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, last INTEGER NOT NULL, crc INTEGER NOT NULL,
+                    data BLOB NOT NULL) STRICT;
+CREATE INDEX label_of ON label (stream, last);
+CREATE TABLE labels (stream TEXT PRIMARY KEY, crc INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
 CREATE TABLE owed (target TEXT, fingerprint TEXT, data BLOB NOT NULL, PRIMARY KEY (target, fingerprint)) STRICT;
 """,
 }

@@ -35,6 +35,7 @@ class Batch:
     `times_ms` is int64[rows], None where the stream goes by arrival time. `rejected` counts the
     records the format refused, by reason; they are not among the rows. `errors` names the first ten.
     Each row stands for `weight` records: more than 1 where the others were left out by chance.
+    Rows of `extra` are no records of their own: joined pairs, each after the record that completed it.
     """
 
     rows: int
@@ -43,12 +44,14 @@ class Batch:
     rejected: Mapping[str, int] = field(default_factory=dict)
     errors: tuple[LineError, ...] = ()
     weight: int = 1
+    extra: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a batch: rows counted, rows late, rows and records rejected by reason."""
+    """What became of a batch: rows counted, rows late, rows and records rejected by reason; pairs that were late."""
 
     counted: int
     late: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)
+    late_pairs: int = 0

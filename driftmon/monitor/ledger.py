@@ -77,7 +77,8 @@ class Ledger:
         for index, feature in enumerate(self.schema.features):
             column_of = batch.columns.get(feature.name)
             absent = batch.rows if column_of is None else len(column_of.absent)
-            if feature.absent == "missing" or absent < batch.rows:
+            silent = 0 if column_of is None else len(column_of.uncounted)
+            if (0 if feature.absent == "missing" else absent) + silent < batch.rows:
                 self.last_ms[index] = now_ms
 
     def fold(self, end_ms: int | None) -> None:

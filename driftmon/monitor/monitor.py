@@ -104,13 +104,13 @@ class Monitor:
         Late rows, whose pane has closed, and rows more than 60 s in the future are not counted.
         """
         codes = self.schema.codes(batch.columns, batch.rows)
-        kept, late, rejected = np.ones(batch.rows, dtype=np.bool_), 0, dict(batch.rejected)
+        kept, late, rejected = np.ones(batch.rows, dtype=np.bool_), np.zeros(batch.rows, np.bool_), dict(batch.rejected)
         if self.event_time and batch.rows:
             if batch.times_ms is None:
                 raise ValueError(f"stream {self.stream} goes by event time, the batch has none: give it times_ms")
             arrival = arrive(batch.times_ms, now_ms, self._ledger.watermark_ms, self._lateness_ms, self._pane_ms)
             self._ledger.watermark_ms = arrival.watermark_ms
-            kept, late = ~(arrival.future | arrival.late), int(arrival.late.sum())
+            kept, late = ~(arrival.future | arrival.late), arrival.late
             if arrival.future.any():
                 rejected["future"] = rejected.get("future", 0) + int(arrival.future.sum())
         self._now_ms = (self._ledger.watermark_ms or 0) if now_ms is None else now_ms
@@ -126,7 +126,8 @@ class Monitor:
                 flat = run[: len(self.schema.features)]
                 self._running.add(np.tile(flat[flat >= 0], batch.weight))
         self._ledger.note(batch, kept, self._now_ms)
-        return Receipt(int(kept.sum()), late, rejected)
+        own = np.ones(batch.rows, dtype=np.bool_) if batch.extra is None else ~batch.extra
+        return Receipt(int((kept & own).sum()), int((late & own).sum()), rejected, int((late & ~own).sum()))
 
     def observe_columns(self, columns: Any, time_ms: int | Sequence[int] | None = None) -> Receipt:
         """Count arrays, Arrow or DataFrame columns, one entry a row; columns the schema does not know are ignored."""

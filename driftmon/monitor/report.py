@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from driftmon.monitor.labels import LabelsNow
 from driftmon.monitor.panes import Window
 from driftmon.monitor.quantities import QUANTITIES, index_of
 from driftmon.monitor.report_dict import report_dict
@@ -77,6 +78,7 @@ class Report:
     evaluated_seconds: Floats = field(default_factory=lambda: np.zeros(0))
     evidence_log10: Floats = field(default_factory=lambda: np.zeros(0))
     overdispersion: Floats = field(default_factory=lambda: np.zeros(0))
+    labels: LabelsNow | None = None  # of a stream whose labels come later
     live_overdispersion: Floats = field(default_factory=lambda: np.zeros(0))  # while `notify_after` runs, else NaN
 
     def value(self, window: int, feature: int, name: str, **labels: str) -> float:

@@ -45,6 +45,7 @@ def stream_dict(report: Report) -> dict[str, Any]:
         **({} if built is None else {"reference_timestamp_seconds": built / 1000}),
         **({"smoothing_pseudocount": report.pairs[0].pseudocount} if report.pairs else {}),
         **({"warmup": warmup} if warmup else {}),
+        **({} if report.labels is None else {"labels": report.labels.as_dict()}),
         "features": dict(_features(report, range(len(report.schema.features)))),
     }
 

@@ -108,10 +108,10 @@ def scored(outcome: Outcome, probabilities: Sequence[Column], label: Column) -> 
     ([0.6931, 2.3026, nan, nan], {'probabilities_not_one': [3]})
     """
     read = [*probabilities, label]
-    table, unreadable = _table(outcome, probabilities)
-    codes = _codes(outcome, label.values)
+    table, unreadable = table_of(outcome, probabilities)
+    codes = codes_of(outcome, label.values)
     scores = binary(table, codes) if outcome.binary else multiclass(table, codes)
-    taken = np.logical_or.reduce([_missing(column) for column in read])
+    taken = np.logical_or.reduce([is_missing(column) for column in read])
     invalid: dict[str, list[int]] = {}
     given = [(reason, rows) for column in read for reason, rows in column.invalid.items()]
     for reason, rows in chain(given, unreadable.items(), scores.invalid.items()):
@@ -133,7 +133,7 @@ def _words(nats: Floats) -> tuple[Counts, Counts]:
     return whole // WORD, whole % WORD
 
 
-def _missing(column: Column) -> Rows:
+def is_missing(column: Column) -> Rows:
     """bool[rows]: empty, and not for being unreadable."""
     values = column.values
     if isinstance(values, np.ndarray):
@@ -145,7 +145,7 @@ def _missing(column: Column) -> Rows:
     return empty
 
 
-def _codes(outcome: Outcome, labels: Any) -> Codes:
+def codes_of(outcome: Outcome, labels: Any) -> Codes:
     """int64[rows]: 1 is the positive class of two, else the place among `classes`; -1 is none of them."""
     meaning = {text: _code(outcome, text) for text in set(labels)}
     return np.array([meaning[text] for text in labels], dtype=np.int64)
@@ -163,7 +163,7 @@ def _code(outcome: Outcome, text: str | None) -> int:
     return outcome.classes.index(known) if known else -1
 
 
-def _table(outcome: Outcome, probabilities: Sequence[Column]) -> tuple[Floats, Mapping[str, Sequence[int]]]:
+def table_of(outcome: Outcome, probabilities: Sequence[Column]) -> tuple[Floats, Mapping[str, Sequence[int]]]:
     """float64[rows] or float64[rows, classes], NaN where there is none; the rows of a list or map that do not fit."""
     if outcome.fields:
         return np.stack([np.asarray(column.values, dtype=np.float64) for column in probabilities], axis=1), {}

@@ -22,6 +22,7 @@ Bins: TypeAlias = Literal["none", "window", "counters"]
 PREFIX: Final = "driftmon_"
 FEATURE: Final = ("stream", "feature")
 WINDOW: Final = ("stream", "feature", "window")
+DELAYED: Final = ("driftmon_labels_", "driftmon_label_")
 DIRECTIONS: Final = ("q_p", "p_q")
 DISTRIBUTIONS: Final = ("reference", "live")
 OWN_VALUES: Final[Mapping[str, tuple[str, ...]]] = {"direction": DIRECTIONS, "distribution": DISTRIBUTIONS}
@@ -155,6 +156,9 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     _process("reference_info", "info", "", "1; reference is a digest of the bins and counts of P, source where it came from.", "stream", "reference", "source"),
     _process("reference_timestamp_seconds", "gauge", "seconds", "When the reference was built, by the times in its data.", "stream"),
     _process("series_limit_exceeded", "gauge", "", "Features of the stream that are not exported, because limits.series would be exceeded.", "stream"),
+    _process("labels_total", "counter", "", "Predictions and labels in records of their own by what became of them: matched in a pair; late, matched when the pane had closed, not counted; expired, a prediction whose label did not come in time; orphan, a label whose prediction did not; duplicate, a second one of an id.", "stream", "outcome"),
+    _process("labels_waiting", "gauge", "", "Predictions that wait for their label.", "stream"),
+    _process("label_age_seconds", "histogram", "seconds", "Time of a label less that of its prediction, at least 0.", "stream"),
     _process("ingest_records_total", "counter", "", "Records received.", "stream", "source"),
     _process("ingest_records_rejected_total", "counter", "", "Records that could not be used.", "stream", "source", "reason"),
     _process("ingest_late_records_total", "counter", "", "Records whose pane had closed already; not counted.", "stream", "source"),
@@ -251,6 +255,8 @@ def _series(metric: Metric, facts: StreamFacts, feature: str, rules: Sequence[Ru
 
 def _of_stream(metric: Metric) -> bool:
     """Said once per stream by the reports, not by the daemon's own counters (which have a source)."""
+    if metric.name.startswith(DELAYED):
+        return False  # only of streams with delayed labels
     own = {"reference", "source"} if metric.kind == "info" else set()
     return "stream" in metric.labels and set(metric.labels) <= {"stream"} | own
 

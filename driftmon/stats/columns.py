@@ -33,12 +33,14 @@ class Column:
     `invalid` maps a reason to the rows whose value could not be read; `absent` lists the rows that
     lack the key. Both are row numbers, usually empty; the value at such a row is NaN or None.
     `tallies` int64[binning.tallies, rows] is what adds beside the counts of the rows, if anything does.
+    Rows of `uncounted` say nothing of the feature: they are not even missing.
     """
 
     values: Floats | list[str | None]
     invalid: Mapping[str, Sequence[int]] = field(default_factory=dict)
     absent: Sequence[int] = ()
     tallies: NDArray[np.int64] | None = None
+    uncounted: Sequence[int] = ()
 
     def __len__(self) -> int:
         return len(self.values)

@@ -166,6 +166,8 @@ class Schema:
                 flat[index, at] = start + feature.binning.size - 2
             if feature.absent == "skip" and len(column.absent):
                 flat[index, column.absent] = NOT_COUNTED
+            if len(column.uncounted):
+                flat[index, column.uncounted] = NOT_COUNTED
         if self.tally_names:
             self._tally(columns, flat[len(self.features) :])
         return flat
@@ -183,7 +185,7 @@ class Schema:
             counts, tallies = self.count(codes[: len(self.features)]), codes[len(self.features) :].sum(axis=1)
             return np.concatenate((counts, tallies))
         flat = codes.ravel()
-        if any(feature.absent == "skip" for feature in self.features):
+        if self.tally_names or any(feature.absent == "skip" for feature in self.features):
             flat = flat[flat >= 0]
         return np.bincount(flat, minlength=self.width).astype(np.int64, copy=False)
 

@@ -56,6 +56,7 @@ def feature(view: FeatureView) -> str:
         _windows(names, at),
         _lead(report, at, index),
         _losses(report, at, index),
+        _labels(report, index),
         _tiles(view, at, index),
         cards,
         f'<h2>What changed</h2><div class="card">{table(bins_of(report, at, index))}</div>',
@@ -160,6 +161,15 @@ def _losses(report: Report, at: int, index: int) -> str:
         f"<b>{nats(entropy)}</b>{verdict}. {percent(report.value(at, index, 'accuracy_ratio'))} of the labels were the "
         "likeliest class.</p>"
     )
+
+
+def _labels(report: Report, index: int) -> str:
+    """How the labels fare that come later, of a log_loss feature."""
+    now = report.labels
+    if now is None or report.schema.features[index].kind != "log_loss":
+        return ""
+    told = ", ".join(f"{count(times)} {outcome}" for outcome, times in now.outcomes)
+    return f"<p>{count(now.predictions_waiting)} predictions wait for their label; so far {told}.</p>"
 
 
 def _apart(entropy: float, bounds: Sequence[float]) -> bool:
