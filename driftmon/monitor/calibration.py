@@ -2,7 +2,8 @@
 
 Law: an alarm needs evidence (R over all features within the budget, e-d-BH) and effect (the debiased KL of
 the segment since drift began, or by how much its mean has risen). It ends when clearing.py or risen.py says so;
-what has been cleared is spent and never counts as evidence again. A pane without observations says nothing: it neither raises nor ends an alarm.
+what has been cleared is spent and never counts as evidence again.
+A pane without observations says nothing: it neither raises nor ends an alarm.
 """
 
 from __future__ import annotations
