@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from driftmon.daemon.faults import KeyFault
 from driftmon.daemon.settings import doc
@@ -24,7 +24,7 @@ class CalibratedShape:
     """An alarm by evidence, within a budget of false ones, and by the size of the drift."""
 
     effect: float = doc(
-        "Least KL(Q||P) worth an alarm, in nats; small, medium, large are 0.02, 0.1, 0.3.",
+        "Least KL(Q||P), or rise of the mean, worth an alarm, in nats; small, medium, large are 0.02, 0.1, 0.3.",
         EFFECTS["small"],
         above=0,
         words=EFFECTS,
@@ -33,6 +33,11 @@ class CalibratedShape:
         "How many false alarms in how long, over all features of all streams together.",
         example='false_alarms: "1/30d"',
         pattern=BUDGET,
+    )
+    mean: Literal["surprisal", "log_loss"] | None = doc(
+        "Instead of the divergence, the rise of a mean above the reference's: surprisal, -ln p(x) of any feature, "
+        "or log_loss, of log_loss features only.",
+        None,
     )
     pane_ms: int | None = doc(
         "How often evidence is weighed; by default the shortest multiple of the windows' shortest pane of a minute "
@@ -58,4 +63,4 @@ class CalibratedShape:
         return (milliseconds(time) or 0) // int(count)
 
     def calibrated(self) -> Calibrated:
-        return Calibrated(self.effect, self.budget_ms, self.pane_ms)
+        return Calibrated(self.effect, self.budget_ms, self.pane_ms, self.mean or "")

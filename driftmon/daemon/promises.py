@@ -1,6 +1,7 @@
 """Promises: what a calibrated rule holds to, in words, and what keeps it from doing so.
 
-Law: one budget covers every feature of every stream that calibrated rules watch; `family` counts them.
+Law: one budget covers every feature of every stream, for each calibrated rule that watches it; `family` counts
+them, so the mean of R that an alarm must raise is over all of what may raise one.
 """
 
 from __future__ import annotations
@@ -22,15 +23,14 @@ from driftmon.stats.sizing import reference_needed
 
 
 def family(rules: Iterable[Rule], streams: Iterable[StreamSettings]) -> int:
-    """How many features share the budget of false alarms: all that some calibrated rule watches, at least 1."""
+    """How many share the budget of false alarms: features, once for each calibrated rule on them, at least 1."""
     calibrated = [rule for rule in rules if rule.calibrated is not None]
-    found = {(s.name, name) for s in streams for rule in calibrated for name in features(rule, s)}
-    return max(len(found), 1)
+    return max(sum(len(features(rule, stream)) for stream in streams for rule in calibrated), 1)
 
 
 def features(rule: Rule, stream: StreamSettings) -> list[str]:
     """The features of a stream that a rule watches in some window."""
-    names = (spec.name for spec in stream.features)
+    names = (spec.name for spec in stream.features if rule.takes(spec.kind))
     return [name for name in names if any(rule.watches(stream.name, name, window.name) for window in stream.windows)]
 
 
@@ -39,11 +39,14 @@ def promise(rule: Rule, calibrated: Calibrated, streams: Iterable[StreamSettings
     watching = [stream for stream in streams if features(rule, stream)]
     panes_ms = sorted({evidence_pane_ms(finest_pane_ms(stream.windows), calibrated.pane_ms) for stream in watching})
     panes = " or ".join(f"{calibrated.budget_ms // pane_ms} panes of {span(pane_ms)}" for pane_ms in panes_ms)
-    over = f"{members} feature{'s' if members > 1 else ''} of {len(watching)} stream{'s' if len(watching) > 1 else ''}"
+    own = sum(len(features(rule, stream)) for stream in watching)
+    over = f"{own} feature{'s' if own > 1 else ''} of {len(watching)} stream{'s' if len(watching) > 1 else ''}"
+    shared = f", all calibrated rules together ({members} pairs of rule and feature)" if members > own else ""
+    what = f"mean {words_of(rule)} risen by" if rule.mean else "drift of"
     later = f"; nobody is told in the first {span(rule.notify_after_ms)}" if rule.notify_after_ms else ""
     return (
-        f"drift of at least {calibrated.effect:g} nats, by evidence, an alert per {rule.per}; "
-        f"at most one false alarm in {span(calibrated.budget_ms)} over {over}, {panes}{later}"
+        f"{what} at least {calibrated.effect:g} nats, by evidence, an alert per {rule.per}; "
+        f"at most one false alarm in {span(calibrated.budget_ms)} over {over}{shared}, {panes}{later}"
     )
 
 
@@ -64,21 +67,30 @@ def too_weak(calibrated: Calibrated, rule: Rule, stream: StreamSettings, referen
     weak = weighing.weak & (nothing.reference_total > 0)
     if not weak.any():
         return None
-    worst = int(np.argmax(np.where(weak, weighing.tolerance.tau0, 0.0)))
-    phi = nothing.reference_total[worst] / weighing.tolerance.worth[worst]
-    needed = _needed(int(schema.sizes[worst]), calibrated, phi)
+    radius = weighing.weigher.radius
+    worst = int(np.argmax(np.where(weak, radius, 0.0)))
+    n = nothing.reference_total[worst]
+    if not np.isfinite(radius[worst]):
+        return (
+            f"{stream.name}.{schema.names[worst]} has no rows to take a mean of in the reference",
+            "build a larger one",
+        )
+    if rule.mean:  # what a mean is off by falls with the root of n at worst
+        needed = _upwards(n * (2 * float(radius[worst]) / calibrated.effect) ** 2)
+    else:
+        needed = _needed(int(schema.sizes[worst]), calibrated, n / weighing.weigher.worth[worst])
     others = f", {int(weak.sum()) - 1} more like it" if weak.sum() > 1 else ""
     fault = (
-        f"{stream.name}.{schema.names[worst]} has {nothing.reference_total[worst]:.0f} observations in the reference, "
+        f"{stream.name}.{schema.names[worst]} has {n:.0f} observations in the reference, "
         f"not enough to tell {calibrated.effect:g} nats from its own error{others}"
     )
-    larger = _upwards(2 * float(weighing.tolerance.tau0[worst]))
-    return fault, f"build it from {needed} records, or use effect: {larger:g}"
+    larger = _upwards(2 * float(radius[worst]))
+    return fault, f"build it from {needed:.0f} records, or use effect: {larger:g}"
 
 
 def short_warm_up(calibrated: Calibrated, observations: int, bins: Mapping[str, int]) -> tuple[str, str] | None:
     """The same of a reference still to be gathered, with at most so many bins per feature; half of what is wise."""
-    if not bins:
+    if not bins or calibrated.mean:  # how much a mean scatters is not known before
         return None
     worst = max(bins, key=lambda name: bins[name])
     needed = _needed(bins[worst], calibrated, 1.0)
@@ -86,6 +98,10 @@ def short_warm_up(calibrated: Calibrated, observations: int, bins: Mapping[str, 
         return None
     fault = f"{observations} records may be too few to tell {calibrated.effect:g} nats from the reference's own error"
     return f"{fault}, {worst} has up to {bins[worst]} bins", f"use {needed}, or a larger effect"
+
+
+def words_of(rule: Rule) -> str:
+    return rule.mean.replace("_", " ")
 
 
 def _needed(bins: int, calibrated: Calibrated, phi: float) -> int:

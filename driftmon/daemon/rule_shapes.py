@@ -17,6 +17,11 @@ from driftmon.monitor.rules import Rule
 RESERVED: Final = frozenset({"alertname", "stream", "segment", "feature", "window"})
 BY_THRESHOLD: Final = ("metric", "direction", "distribution", "above", "resolve_below", "min_observations")
 LEAST_OBSERVATIONS: Final = 100
+METRIC_OF_MEAN: Final[Mapping[str, str]] = {  # what is drawn beside the evidence
+    "": "kl_divergence_debiased",
+    "surprisal": "mean_surprisal",
+    "log_loss": "log_loss",
+}
 LABEL_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "direction": ("q_p", "p_q"),
     "distribution": ("reference", "live"),
@@ -111,7 +116,7 @@ class RuleShape:
         calibrated = None if self.calibrated is None else self.calibrated.calibrated()
         return Rule(
             name=self.name,
-            metric=self.metric or "kl_divergence_debiased",
+            metric=self.metric or METRIC_OF_MEAN[calibrated.mean if calibrated is not None else ""],
             above=calibrated.effect if calibrated is not None else self.above or 0.0,
             metric_labels=labels,
             streams=self.streams,

@@ -44,7 +44,11 @@ class Assessment:
         self._rules = [self._patient(rule, calibrations.get(index)) for index, rule in enumerate(rules)]
         self._active: dict[Key, Alert] = {}
         self._changes: list[Change] = []
-        watched = [[[r.watches(stream, name, w.name) for name in schema.names] for w in windows] for r in rules]
+        named = [(feature.name, feature.kind) for feature in schema.features]
+        watched = [
+            [[r.watches(stream, name, w.name) and r.takes(kind) for name, kind in named] for w in windows]
+            for r in rules
+        ]
         self._watched = np.array(watched, dtype=np.bool_).reshape(len(rules), len(windows), len(schema.names))
         for index in calibrations:  # evidence is weighed once, not per window: its alert is the shortest window's
             watching = np.flatnonzero(self._watched[index].any(axis=1)).tolist()
@@ -191,7 +195,8 @@ class Assessment:
         for index, rule in enumerate(self._rules):
             calibration = self.calibrations.get(index)
             if calibration is not None:
-                quiet = np.where(np.isnan(floors), np.inf, floors).min(axis=0, initial=np.inf)
+                floor = calibration.floor(floors, seen)
+                quiet = np.where(np.isnan(floor), np.inf, floor).min(axis=0, initial=np.inf)
                 found |= self._watched[index].any(axis=0) & (quiet > calibration.effect)
                 continue
             most = np.where(self._watched[index], seen, -1).max(axis=0, initial=-1)
@@ -199,7 +204,15 @@ class Assessment:
         return found
 
 
-TOLD_OF_THE_STRONGEST: Final = ("value", "noise_floor", "top_bins", "lower_bound", "evidence_log10", "once_in_ms")
+TOLD_OF_THE_STRONGEST: Final = (
+    "value",
+    "noise_floor",
+    "top_bins",
+    "lower_bound",
+    "evidence_log10",
+    "once_in_ms",
+    "reference_value",
+)
 
 
 def _strength(alert: Alert) -> float:

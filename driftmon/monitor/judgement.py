@@ -16,8 +16,10 @@ from scipy.special import ndtri
 
 from driftmon.monitor.calibration import BOUND_LEVEL, Calibration, Finding
 from driftmon.monitor.quantities import RATIOS, index_of, special_share
-from driftmon.monitor.rules import Rule, TopBin, Verdict
+from driftmon.monitor.risen import measure, raising, rise_of
+from driftmon.monitor.rules import Mean, Rule, TopBin, Verdict
 from driftmon.stats.columns import Floats
+from driftmon.stats.dispersion import independent
 from driftmon.stats.divergences import Pair, kl_qp
 
 TOP_BINS: Final = 3
@@ -46,14 +48,21 @@ def by_threshold(rule: Rule, values: Floats, pair: Pair, seen: Floats) -> Judgem
 
 def by_bound(rule: Rule, values: Floats, pair: Pair, seen: Floats) -> Judgement:
     """A calibrated rule where there is no time to weigh evidence over: the 99.9 % lower bound against the effect."""
-    middle, lower = values[index_of("kl_divergence_debiased")], values[index_of("kl_divergence_lower_bound")]
+    mean = rule.mean
+    if mean:
+        observed, effective = values[index_of("window_observations")], values[index_of("effective_observations")]
+        phi = np.divide(observed, effective, out=np.ones(len(observed)), where=effective > 0)
+        scores = rise_of(mean, pair, independent(pair.schema)).scores
+        middle, lower, before = measure(pair, scores, phi, BOUND_LEVEL)
+    else:
+        middle, lower = values[index_of("kl_divergence_debiased")], values[index_of("kl_divergence_lower_bound")]
+        before = np.full(len(middle), np.nan)
     widened = (middle - lower) * float(ndtri(SINGLE_LOOK_LEVEL) / ndtri(BOUND_LEVEL))
 
     def describe(feature: int) -> Mapping[str, Any]:
         return {
             "value": float(middle[feature]),
-            "noise_floor": float(values[index_of("kl_noise_floor"), feature]),
-            "top_bins": top_bins(pair, feature),
+            **_beside(mean, values, pair, before, feature),
             "lower_bound": float(lower[feature]),
         }
 
@@ -67,9 +76,8 @@ def by_evidence(calibration: Calibration, finding: Finding, values: Floats, firi
         log_r = float(finding.log_r[feature])
         since_pane = finding.closed_pane - int(finding.lag[feature]) + 1
         return {
-            "value": float(finding.kl[feature]),
-            "noise_floor": float(values[index_of("kl_noise_floor"), feature]),
-            "top_bins": top_bins(finding.pair, feature),
+            "value": float(finding.size[feature]),
+            **_beside(calibration.mean, values, finding.pair, finding.before, feature),
             "lower_bound": float(finding.lower[feature]),
             "evidence_log10": float(finding.log10[feature]),
             "once_in_ms": calibration.once_in_ms(log_r),
@@ -77,6 +85,14 @@ def by_evidence(calibration: Calibration, finding: Finding, values: Floats, firi
         }
 
     return Judgement(finding.verdicts(calibration.effect, firing), describe)
+
+
+def _beside(mean: Mean, values: Floats, pair: Pair, before: Floats, feature: int) -> Mapping[str, Any]:
+    """Of KL its noise floor and largest terms; of a mean, which has no floor, the reference's and what raises it."""
+    if mean:
+        found = raising(pair, rise_of(mean, pair, independent(pair.schema)), feature)
+        return {"reference_value": float(before[feature]), "top_bins": found}
+    return {"noise_floor": float(values[index_of("kl_noise_floor"), feature]), "top_bins": top_bins(pair, feature)}
 
 
 def rule_values(rule: Rule, values: Floats, pair: Pair) -> Floats:

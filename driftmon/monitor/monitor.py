@@ -79,7 +79,9 @@ class Monitor:
         self._stale_after_ms = stale_after_ms
         self._yields.check(self.windows)
         finest_ms = finest_pane_ms(self.windows)
-        calibrations = self._calibrations(finest_ms, len(self.schema.features) if family is None else family)
+        weighing = max(sum(rule.calibrated is not None for rule in self.rules), 1)
+        alone = len(self.schema.features) * weighing
+        calibrations = self._calibrations(finest_ms, alone if family is None else family)
         panes_ms = {calibration.pane_ms for calibration in calibrations.values()}
         if len(panes_ms) > 1:
             raise ValueError(f"stream {stream}: calibrated rules must share one pane, these have {sorted(panes_ms)} ms")
@@ -172,7 +174,10 @@ class Monitor:
         for index, rule in enumerate(self.rules):
             if rule.calibrated is None or not finest_ms:
                 continue
-            watched = [any(rule.watches(self.stream, name, w.name) for w in self.windows) for name in self.schema.names]
+            watched = [
+                rule.takes(feature.kind) and any(rule.watches(self.stream, feature.name, w.name) for w in self.windows)
+                for feature in self.schema.features
+            ]
             if any(watched):
                 pane_ms = evidence_pane_ms(finest_ms, rule.calibrated.pane_ms)
                 found[index] = Calibration(
@@ -337,10 +342,11 @@ class Monitor:
         return worth(self.schema, ring.as_of(ring.window.pane_of(inside_ms)))
 
     def _evidence_log10(self) -> Floats:
-        """float64[F]: of the first calibrated rule that watches the feature; NaN before a pane has closed."""
+        """float64[F]: of the first calibrated rule on the divergence that watches the feature; NaN before a pane has
+        closed. That of a rule on a mean stands in its alert only: it would need a label of its own."""
         found = np.full(len(self.schema.features), np.nan)
         for calibration in reversed([*self._assessment.calibrations.values()]):
-            if calibration.finding is not None:
+            if calibration.finding is not None and not calibration.mean:
                 found = np.where(calibration.watched, calibration.finding.log10, found)
         return found
 
@@ -351,8 +357,8 @@ class Monitor:
         return self._surprisal.up_to(self._ledger.lifetime, self._pairs[0].log_p)
 
     def _reference_needed(self) -> Floats:
-        """float64[F]: n that the smallest effect of a calibrated rule wants; nothing without such a rule."""
-        effects = [calibration.effect for calibration in self._assessment.calibrations.values()]
+        """float64[F]: n that the smallest effect of a calibrated rule on the divergence wants; nothing without one."""
+        effects = [one.effect for one in self._assessment.calibrations.values() if not one.mean]
         if not effects:
             return np.zeros(0)
         return reference_needed(self.schema.sizes.astype(np.float64), min(effects), self.dispersion.ratio)

@@ -16,7 +16,7 @@ from driftmon.monitor.tallies import scores
 from driftmon.stats.bounds import bounds
 from driftmon.stats.columns import Floats
 from driftmon.stats.divergences import DIVERGENCES, Pair
-from driftmon.stats.noise import debiased, noise
+from driftmon.stats.noise import debiased, mean_surprisal, noise
 from driftmon.stats.schema import Special
 
 RATIOS: Final[Mapping[str, Special]] = {
@@ -47,6 +47,7 @@ QUANTITIES: Final[tuple[Quantity, ...]] = (
     Quantity("kl_divergence_lower_bound", "nats"),
     Quantity("kl_divergence_upper_bound", "nats"),
     *_plain[2:],
+    Quantity("mean_surprisal", "nats"),
     *(Quantity(name) for name in RATIOS),
     Quantity("window_observations"),
     Quantity("effective_observations"),
@@ -80,6 +81,7 @@ def evaluate(pair: Pair, kish: Floats, phi: Floats, tallies: Floats | None = Non
     values[index_of("kl_noise_floor")] = floor.floor_nats
     lower, upper = bounds(pair, floor, kish / phi, phi)
     values[index_of("kl_divergence_lower_bound")], values[index_of("kl_divergence_upper_bound")] = lower, upper
+    values[index_of("mean_surprisal")] = mean_surprisal(pair)
     for name in RATIOS:
         values[index_of(name)] = special_share(pair.q_raw, pair, name)
     values[index_of("window_observations")] = total

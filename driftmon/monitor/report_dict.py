@@ -24,6 +24,9 @@ SPECIAL_TOTALS: Final[Mapping[str, Literal["missing", "invalid", "unseen"]]] = {
 }
 
 
+NUMBERS: Final = ("value", "reference_value", "noise_floor", "lower_bound", "evidence_log10")
+
+
 def report_dict(report: Report) -> dict[str, Any]:
     """The whole report of one stream, in the shape of several: {"time_ms", "streams", "alerts"}."""
     return {
@@ -59,7 +62,7 @@ def feature_dict(report: Report, feature: str) -> dict[str, Any]:
 
 def alert_dict(alert: Alert) -> dict[str, Any]:
     """One pending or firing alert."""
-    numbers = {name: getattr(alert, name) for name in ("value", "noise_floor", "lower_bound", "evidence_log10")}
+    numbers = {name: getattr(alert, name) for name in NUMBERS}
     about = {"features": list(alert.features)} if alert.rule.per == "stream" else {"feature": alert.feature}
     return {
         "rule": alert.rule.name,

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, TypeAlias
+
+Mean: TypeAlias = Literal["", "surprisal", "log_loss"]
 
 
 class Verdict(IntEnum):
@@ -46,12 +48,14 @@ class Calibrated:
 
     `effect`: the least KL(Q||P) worth an alarm, in nats. `budget_ms`: the mean time between false alarms of
     the whole family of features, however often one looks. `pane_ms`: how often evidence is weighed; None:
-    the smallest multiple of the shortest window's pane that is at least a minute.
+    the smallest multiple of the shortest window's pane that is at least a minute. With `mean` the effect is by
+    how many nats that mean has risen above the reference's.
     """
 
     effect: float
     budget_ms: int
     pane_ms: int | None = None
+    mean: Mean = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,15 @@ class Rule:
     @property
     def severity(self) -> str:
         return self.labels.get("severity", "warning")
+
+    @property
+    def mean(self) -> Mean:
+        """The mean whose rise the rule is about, "" if it is about anything else."""
+        return "" if self.calibrated is None else self.calibrated.mean
+
+    def takes(self, kind: str) -> bool:
+        """Whether the rule has anything to say of features of this kind."""
+        return self.mean != "log_loss" or kind == "log_loss"
 
     def watches(self, stream: str, feature: str, window: str) -> bool:
         globs = ((stream, self.streams), (feature, self.features), (window, self.window))
@@ -138,6 +151,7 @@ class Alert:
     features: tuple[str, ...] = ()  # the strongest, where the rule makes one alert per stream
     more_features: int = 0  # besides these
     notify_from_ms: int = 0
+    reference_value: float = math.nan  # of a rule about a mean: the reference's, above which it rose by `value`
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -146,7 +160,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class TopBin:
-    """A bin that contributes much: shares of its feature, and its signed term of KL(Q||P) in nats.
+    """A bin that contributes much: shares of its feature, and its signed term of KL(Q||P) or of a rise, in nats.
 
     >>> str(TopBin("carrier", "UA", 0.12, 0.04, -0.044))
     'carrier=UA 12 % -> 4 %'

@@ -13,7 +13,7 @@ from typing import Final
 
 from driftmon.monitor.quantities import RATIOS
 from driftmon.monitor.rules import Alert, State
-from driftmon.render.replay_words import named, once_in
+from driftmon.render.replay_words import named, once_in, risen
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -55,6 +55,7 @@ def _numbers(alert: Alert) -> dict[str, str]:
     measured = {"value": alert.value}
     if alert.rule.metric.startswith("kl_"):  # the floor is one of KL; beside a ratio it would mislead
         measured["noise_floor"] = alert.noise_floor
+    measured["reference_value"] = alert.reference_value
     measured["lower_bound"] = math.nan if _over(alert) else alert.lower_bound
     return {name: f"{number:.4g}" for name, number in measured.items() if math.isfinite(number)}
 
@@ -68,11 +69,22 @@ def _evidence(alert: Alert) -> str:
 
 def _summary(alert: Alert) -> str:
     rule, features = alert.rule, named(alert, alert.features)
+    if rule.mean:
+        return _summary_of_mean(alert, features)
     if rule.calibrated is not None:
         drifted = "drifts no longer" if _over(alert) else "has drifted"
         return f"{alert.stream} {drifted}: {features}." if features else f"{alert.feature} of {alert.stream} {drifted}."
     above = f"{rule.metric} is {'no longer ' if _over(alert) else ''}above {rule.above:g}"
     return f"{alert.stream}: {above} in {features}." if features else f"{alert.feature} of {alert.stream}: {above}."
+
+
+def _summary_of_mean(alert: Alert, features: str) -> str:
+    mean = f"mean {alert.rule.mean.replace('_', ' ')}"
+    if _over(alert):
+        said = f"{mean} is no longer {alert.rule.above:g} nats or more above the reference"
+    else:
+        said = f"{risen(alert)}" if not features else f"{mean} has risen"
+    return f"{alert.stream}: {said} in {features}." if features else f"{alert.feature} of {alert.stream}: {said}."
 
 
 def _sentences(alert: Alert) -> Iterator[str]:
@@ -100,6 +112,9 @@ def _about_evidence(alert: Alert) -> Iterator[str]:
     numbers, evidence = _numbers(alert), _evidence(alert)
     feature, others = _strongest(alert)
     since = iso(since_ms(alert))
+    if alert.rule.mean:
+        yield from _about_mean(alert, feature, since, others)
+        return
     if _over(alert):
         yield f"The drift of {feature} (stream {alert.stream}) is over or smaller than {alert.rule.above:g} nats."
         return
@@ -113,6 +128,19 @@ def _about_evidence(alert: Alert) -> Iterator[str]:
         f"Since {since} the KL divergence of {feature} (stream {alert.stream}) from its reference is "
         f"{numbers.get('value', 'unknown')} nats{least}{floor}."
     )
+    if evidence:
+        yield f"{evidence[0].upper()}{evidence[1:]}."
+    if others:
+        yield f"The next: {others}."
+
+
+def _about_mean(alert: Alert, feature: str, since: str, others: str) -> Iterator[str]:
+    where, evidence = f"{feature} (stream {alert.stream})", _evidence(alert)
+    if _over(alert):
+        yield f"The mean of {where} is back, or less than {alert.rule.above:g} nats above the reference."
+        return
+    sure = ", with 99 % confidence" if alert.lower_bound > 0 else ""
+    yield f"Since {since}, of {where}: {risen(alert)}{sure}."
     if evidence:
         yield f"{evidence[0].upper()}{evidence[1:]}."
     if others:

@@ -123,6 +123,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     _divergence("total_variation_distance", "Total variation distance sum |p - q| / 2, from 0 to 1."),
     _divergence("ks_distance", "Kolmogorov-Smirnov distance max |cumsum(q - p)| over the regular bins.", only=ORDERED),
     _divergence("wasserstein_distance", "Wasserstein-1 distance between bin midpoints, in the unit of the feature.", only=ORDERED),
+    _divergence("mean_surprisal_nats", "H(q̂,P) = -1/N sum ln p(x) over the window's observations: their mean negative log-likelihood, q̂ unsmoothed."),
     _divergence("missing_ratio", "Share of the window's values that are missing."),
     _divergence("invalid_ratio", "Share of the window's values that could not be read as the feature's type."),
     _divergence("unseen_ratio", "Share of the window's values outside the reference's vocabulary.", only=("categorical",)),
@@ -134,7 +135,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     _divergence("prediction_entropy_nats", "Mean entropy of the predictions: what the log loss of a calibrated model would be.", core=True, only=LOSS),
     _divergence("accuracy_ratio", "Share of the window's predictions whose likeliest class was the label.", core=True, only=LOSS),
     _feature("overdispersion_ratio", "gauge", "ratio", "Phi of the reference: its counts vary so many times as much as those of independent rows; 1 where it kept no blocks.", core=False),
-    _feature("evidence_log10", "gauge", "", "log10 of the e-detector R, capped at 300: without drift R >= A in any of F features takes A / F panes on average at least.", calibrated=True),
+    _feature("evidence_log10", "gauge", "", "log10 of the e-detector R on the divergence, capped at 300: without drift R >= A in any of F features takes A / F panes on average at least.", calibrated=True),
     _bins("window_bin_observations", "gauge", "", "Observations of each bin in the window; sum them over pods.", (*WINDOW, "bin"), "window"),
     _feature("feature_status_code", "gauge", "", "0 ok, 1 significant, 2 drift, 3 insufficient_data, 4 weak_reference, 5 warming_up, 6 stale."),
     _feature("observations_total", "counter", "", "Observations counted since the stream began."),
@@ -152,7 +153,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     _bins("reference_observations", "gauge", "", "Observations of the feature in the reference.", FEATURE, "window", "counters"),
     _bins("smoothing_pseudocount", "gauge", "", "The a of (n + a) / (N + a K), counts per bin.", ("stream",), "window", "counters"),
     _process("alert_state", "gauge", "", "0 inactive, 1 pending, 2 firing; a rule `per: stream` has one alert, without feature.", *WINDOW, "rule", "severity"),
-    _process("rule_threshold", "gauge", "", "The value above which a rule breaches, in the unit of its metric; of a calibrated rule its effect in nats.", "rule"),
+    _process("rule_threshold", "gauge", "", "The value above which a rule breaches, in the unit of its metric; of a calibrated rule its effect in nats, of one on a mean by how much it must rise.", "rule"),
     _process("reference_info", "info", "", "1; reference is a digest of the bins and counts of P, source where it came from.", "stream", "reference", "source"),
     _process("reference_timestamp_seconds", "gauge", "seconds", "When the reference was built, by the times in its data.", "stream"),
     _process("series_limit_exceeded", "gauge", "", "Features of the stream that are not exported, because limits.series would be exceeded.", "stream"),
@@ -226,7 +227,8 @@ def stream_series(facts: StreamFacts, rules: Sequence[Rule], selection: Selectio
 def judged_windows(rule: Rule, facts: StreamFacts, feature: str | None = None) -> tuple[Window, ...]:
     """The windows in which a rule judges a feature, or any; a calibrated one weighs evidence once, in the shortest."""
     names = facts.kinds if feature is None else (feature,)
-    found = [one for one in facts.windows if any(rule.watches(facts.stream, name, one.name) for name in names)]
+    taken = [name for name in names if rule.takes(facts.kinds[name])]
+    found = [one for one in facts.windows if any(rule.watches(facts.stream, name, one.name) for name in taken)]
     if rule.calibrated is not None and found:
         return (min(found, key=lambda window: window.pane_ms),)
     return tuple(found)
@@ -244,7 +246,8 @@ def _series(metric: Metric, facts: StreamFacts, feature: str, rules: Sequence[Ru
         return 0
     if "rule" in metric.labels:
         return sum(len(judged_windows(rule, facts, feature)) for rule in rules if rule.per == "feature")
-    if metric.calibrated and not any(rule.calibrated and judged_windows(rule, facts, feature) for rule in rules):
+    weighing = [rule for rule in rules if rule.calibrated and not rule.mean]
+    if metric.calibrated and not any(judged_windows(rule, facts, feature) for rule in weighing):
         return 0
     each = {"bin": facts.bins[feature], "reason": len(INVALID_REASONS[kind]), "window": len(facts.windows)}
     count = 1

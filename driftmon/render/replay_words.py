@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from driftmon.monitor.quantities import QUANTITIES, RATIOS
+from driftmon.monitor.report_dict import NUMBERS
 from driftmon.monitor.rules import Alert, Change
 from driftmon.render.openmetrics import clean
 
@@ -86,6 +87,25 @@ def named(alert: Alert, features: Sequence[str]) -> str:
 
 def reasons(alert: Alert) -> Iterator[str]:
     """Value, bound, noise floor and evidence of an alert, in words."""
+    if alert.rule.mean:
+        yield risen(alert)
+    else:
+        yield from _measured(alert)
+    if math.isfinite(alert.once_in_ms):
+        yield f"chance alone does this {once_in(alert.once_in_ms)}"
+    if alert.drift_since_ms is not None:
+        yield f"{'risen' if alert.rule.mean else 'drifting'} since {minute(alert.drift_since_ms)}"
+
+
+def risen(alert: Alert) -> str:
+    """What a rule on a mean has found, "mean surprisal 2.31 nats, reference 2.18: risen by 0.13 (at least 0.09)"."""
+    name, before = alert.rule.mean.replace("_", " "), alert.reference_value
+    least = f" (at least {alert.lower_bound:.2g})" if alert.lower_bound > 0 else ""
+    by = f"risen by {alert.value:.2g}" if alert.value > 0 else f"not risen, {alert.value:+.2g}"
+    return f"mean {name} {before + alert.value:.3g} nats, reference {before:.3g}: {by}{least}"
+
+
+def _measured(alert: Alert) -> Iterator[str]:
     metric, unit = alert.rule.metric, UNIT_OF.get(alert.rule.metric, "")
     name = "debiased KL" if metric == "kl_divergence_debiased" else metric.replace("_", " ").replace("kl ", "KL ")
     name = f"{name}, live less reference," if metric in RATIOS else name
@@ -95,10 +115,6 @@ def reasons(alert: Alert) -> Iterator[str]:
         yield f"at least {max(alert.lower_bound, 0.0):.3g} with 99 % confidence"
     if math.isfinite(alert.noise_floor) and metric.startswith("kl_"):
         yield f"noise stays below {alert.noise_floor:.3g}"
-    if math.isfinite(alert.once_in_ms):
-        yield f"chance alone does this {once_in(alert.once_in_ms)}"
-    if alert.drift_since_ms is not None:
-        yield f"drifting since {minute(alert.drift_since_ms)}"
 
 
 def causes(alert: Alert) -> list[str]:
@@ -110,8 +126,7 @@ def change_json(change: Change) -> dict[str, Any]:
     """A line of `replay --json`; what has no meaning is absent."""
     alert = change.alert
     since_ms = alert.active_ms if alert.drift_since_ms is None else alert.drift_since_ms
-    names = ("value", "noise_floor", "lower_bound", "evidence_log10")
-    numbers = {name: getattr(alert, name) for name in names}
+    numbers = {name: getattr(alert, name) for name in NUMBERS}
     return {
         "event": change.event,
         "time_ms": change.at_ms,

@@ -50,7 +50,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A fixed threshold on anything else: each daemon judges, the fleet counts the pods that fire."""
+    """A fixed threshold on anything else, or a mean's rise: each daemon judges, the fleet counts the pods that fire."""
 
     alert: str = "DriftmonSchemaBreak"
     labels: Mapping[str, str] = field(default_factory=lambda: WARNING)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from driftmon.render.notice import Notice
 
-TOLD = ("features", "value", "noise_floor", "lower_bound", "evidence")
+TOLD = ("features", "value", "reference_value", "noise_floor", "lower_bound", "evidence")
 LEVELS = {"firing": logging.WARNING, "resolved": logging.INFO}
 
 

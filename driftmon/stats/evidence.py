@@ -10,7 +10,7 @@ Full histograms, single bins and ordered cuts each find other shifts, so E is th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -21,6 +21,7 @@ from scipy.special import chdtri, gammaln, rel_entr, xlog1py, xlogy
 from driftmon.stats.coarsenings import Coarsenings
 from driftmon.stats.columns import Floats
 from driftmon.stats.dispersion import Dispersion
+from driftmon.stats.divergences import Pair
 from driftmon.stats.schema import Schema
 
 PANES: Final = 256  # the longest lag
@@ -77,6 +78,10 @@ class Tolerance:
     effect: float
     dispersion: Dispersion
 
+    def against(self, pair: Pair, dispersion: Dispersion) -> Tolerance:
+        """The same effect, of another reference."""
+        return replace(self, reference=pair.reference, p=pair.p, dispersion=dispersion)
+
     @cached_property
     def pairs(self) -> Coarsenings:
         return Coarsenings(self.schema)
@@ -92,6 +97,11 @@ class Tolerance:
         quantile = chdtri(self.schema.sizes - 1, REFERENCE_ERROR / 2)
         worth = self.worth
         return np.asarray(np.divide(quantile, 2 * worth, out=np.full(len(quantile), np.inf), where=worth > 0))
+
+    @property
+    def radius(self) -> Floats:
+        """float64[F] nats: what the reference itself may be off by."""
+        return self.tau0
 
     @cached_property
     def pair_tau0(self) -> Floats:

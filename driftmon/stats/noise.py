@@ -51,6 +51,16 @@ def raw_kl(pair: Pair) -> Floats:
     return np.where((pair.live_total > 0) & (pair.reference_total > 0), values, np.nan)
 
 
+def mean_surprisal(pair: Pair) -> Floats:
+    """-1/N Σ ln p(x) = H(q̂,P) nats over the live observations, unsmoothed: float64[features], NaN as raw_kl.
+
+    >>> mean_surprisal(Pair.of(p=[1, 1], q=[3, 1])).tolist()         # -ln .5
+    [0.6931471805599453]
+    """
+    known = (pair.live_total > 0) & (pair.reference_total > 0)
+    return np.where(known, pair.schema.totals(-pair.q_raw * pair.log_p), np.nan)
+
+
 def noise(pair: Pair, level: float = 0.99, phi: float | Floats = 1.0, kish: float | Floats = 1.0) -> Noise:
     """Moments of KL(q̂||p) with no drift, and its quantile at `level`: a gamma with that mean and variance.
 

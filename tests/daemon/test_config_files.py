@@ -252,5 +252,7 @@ def test_the_family_is_every_feature_of_every_stream_that_calibrated_rules_watch
     calibrated = Rule("R", "kl_divergence_debiased", 0.02, calibrated=Calibrated(0.02, 86_400_000))
     streams = config.streams.values()
     assert family(config.rules, streams) == 4
-    assert family([replace(calibrated, streams="t"), replace(calibrated, features="x")], streams) == 3
+    assert family([replace(calibrated, streams="t"), replace(calibrated, features="x")], streams) == 4, (
+        "each rule can cry wolf"
+    )
     assert family([replace(calibrated, features="nobody"), Rule("S", "psi", 1.0)], streams) == 1

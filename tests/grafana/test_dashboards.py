@@ -230,6 +230,7 @@ LEFT_OUT: Final = {
     "driftmon_http_requests_refused_total",  # who was kept out: for audits and incidents, not for a daily look
     "driftmon_tls_handshakes_refused_total",
     "driftmon_web_config_last_reload_successful",
+    "driftmon_mean_surprisal_nats",  # its rate over any range is shown, from the counters
     "driftmon_bin_observations_total",  # the window's bins are shown, which give KL exactly
     "driftmon_reference_observations",
     "driftmon_reference_timestamp_seconds",

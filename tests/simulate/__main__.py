@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.simulate import alarms, clearing, dependence, families, fleet, looks, naming, placebo
+from tests.simulate import alarms, clearing, dependence, families, fleet, looks, means, naming, placebo
 
 PARTS: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "floor": ("KL above its 99 % noise floor without drift, 4,000 looks each", lambda: looks.floor_table(4000)),
@@ -33,6 +33,10 @@ PARTS: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
         lambda: fleet.delay_table(200, 4, 60, 43_200.0),
     ),
     "clearing": ("When an alert is resolved, panes of 100 observations", lambda: clearing.clearing_table(10, 600)),
+    "means": (
+        "A mean log loss that rises, panes of 100, n = 20,000, A = 10,000: rows to the alarm, median of 40 runs",
+        lambda: means.table(40, 400, 20),
+    ),
     "placebo": ("Flights with their days shuffled, A = 1,000 days", lambda: placebo.placebo_table(40)),
     "naming": ("Injected shifts, named by the first alert", lambda: naming.naming_table(16)),
     "cost": ("Cost", families.cost_text),

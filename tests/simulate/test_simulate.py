@@ -12,7 +12,7 @@ import pytest
 
 from driftmon.monitor.clearing import CLEAR_PANES
 from driftmon.monitor.rules import Verdict
-from tests.simulate import alarms, clearing, dependence, families, looks, naming, others, placebo
+from tests.simulate import alarms, clearing, dependence, families, looks, means, naming, others, placebo
 from tests.simulate.engine import EFFECT, PANE_MS, monitor_of, watch
 from tests.simulate.worlds import NULL, PANE, SHIFTS, SWAP, drawn, reference, runs_schema
 
@@ -150,6 +150,19 @@ def test_river_is_blind_to_what_has_no_mean() -> None:
     values = rng.normal(size=8000)
     values[4000:] = np.where(rng.random(4000) < 0.03, np.nan, values[4000:])
     assert others.river_flags(others.river_detectors()["river ADWIN"], values) == []
+
+
+def test_a_risen_mean_loss_is_found_as_soon_as_adwin_would_and_none_is_where_none_rose() -> None:
+    """+.1 nats (the shift of .567 in the logit): ADWIN wants 860 rows at as rare false alarms."""
+    for rho in (0.0, 0.9):
+        law = means.Losses(rho)
+        assert not np.isfinite(means.alarms(law, law, runs=2, panes=30, seed=1, budget=30.0)).any()
+    found = means.alarms(means.Losses(shift=0.567), means.Losses(), runs=5, panes=30, seed=2)
+    assert np.median(found) <= 2 * 860
+
+
+def test_a_rise_as_large_as_the_effect_is_rarely_called_over() -> None:
+    assert means.false_clears(0.301, 0.05, looks=200, seed=3) <= 0.01
 
 
 def test_once_in_is_the_pane_times_the_evidence() -> None:

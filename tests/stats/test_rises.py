@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftmon.stats.binnings import numeric
-from driftmon.stats.dispersion import independent
+from driftmon.stats.binnings import categorical, numeric
+from driftmon.stats.dispersion import dispersion, independent
+from driftmon.stats.divergences import Pair
 from driftmon.stats.rises import BETS, Rise
 from driftmon.stats.schema import Feature, Schema
 
@@ -68,3 +69,29 @@ def test_rows_without_a_score_say_nothing() -> None:
 
 def test_without_a_reference_nothing_is_ever_shown() -> None:
     assert rise([0.0, 0.0, 0.0, 1.0]).log_e(np.array([[0.0, 0, 0, 1e6, 0, 0]]))[0, 0] <= 0
+
+
+@pytest.mark.parametrize("rows", [300, 3000])
+def test_a_surprisal_that_was_fitted_to_its_reference_is_within_mu0(rows: int) -> None:
+    """Its mean over the reference is too small by two KL; bins that few rows fall in make the most of it."""
+    rng, law = np.random.default_rng(5), 1 / np.arange(1, 33) ** 1.5
+    law, schema = law / law.sum(), Schema((Feature("c", categorical.Binning(tuple(map(str, range(32))))),))
+    beyond = 0
+    for _ in range(500):
+        reference = np.array([*rng.multinomial(rows, law), 0, 0, 0], dtype=np.float64)
+        found = Rise.of_surprisal(Pair(schema, reference, np.zeros(35), 0.5), independent(schema))
+        beyond += float(law @ found.scores[:32]) > found.mu0[0]
+    assert beyond <= 1
+
+
+def test_dependent_rows_count_for_less_and_lags_beyond_what_was_seen_not_at_all() -> None:
+    rng = np.random.default_rng(6)
+    sessions = np.repeat(rng.choice(4, 4000, p=[0.6, 0.3, 0.08, 0.02]), 10).reshape(400, 100)
+    blocks = np.stack([np.bincount(block, minlength=6) for block in sessions])
+    measured = dispersion(FOUR, blocks)
+    assert measured is not None
+    plain, found = (Rise(FOUR, blocks.sum(axis=0).astype(float), SCORES, one) for one in (independent(FOUR), measured))
+    live = np.array([[40.0, 30, 20, 10, 0, 0], [4e4, 3e4, 2e4, 1e4, 0, 0]])
+    assert found.mu0[0] > plain.mu0[0]
+    assert found.log_e(live)[0, 0] < plain.log_e(live)[0, 0] / 5
+    assert found.log_e(live)[1, 0] == -np.inf

@@ -16,7 +16,7 @@ MERGED = "kl_divergence_debiased"  # the metric of fixed thresholds that the fle
 
 def plan_of(config: Config) -> Plan:
     """The plan of a configuration: each of its rules, for all pods of a job together."""
-    fixed = [rule for rule in config.rules if rule.calibrated is None]
+    fixed = [rule for rule in config.rules if rule.calibrated is None or rule.mean]
     return Plan(
         tuple(_budgets(config)),
         tuple(_threshold(rule) for rule in fixed if rule.metric == MERGED),
@@ -27,7 +27,7 @@ def plan_of(config: Config) -> Plan:
 
 
 def _budgets(config: Config) -> Iterator[Budget]:
-    """One per kind of stream: the exported evidence is that of the first calibrated rule that watches a feature."""
+    """One per kind of stream: the exported evidence is that of the first calibrated rule on the divergence."""
     found: dict[tuple[float, float, str], list[str]] = {}
     for stream in config.streams.values():
         rule = _first(config.rules, stream)
@@ -41,7 +41,9 @@ def _budgets(config: Config) -> Iterator[Budget]:
 
 
 def _first(rules: tuple[Rule, ...], stream: StreamSettings) -> Rule | None:
-    return next((rule for rule in rules if rule.calibrated is not None and features(rule, stream)), None)
+    return next(
+        (rule for rule in rules if rule.calibrated is not None and not rule.mean and features(rule, stream)), None
+    )
 
 
 def _threshold(rule: Rule) -> Threshold:

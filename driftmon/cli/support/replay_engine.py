@@ -123,7 +123,11 @@ class Watermark:
             yield part(batch, low, batch.rows)
 
 
-def stream_for(config: Config, name: str, rules: Sequence[Rule], reference: Snapshot | None) -> Stream:
-    """A stream of the configuration as `run` builds it, with these rules."""
-    shared = family(rules, config.streams.values())
+def stream_for(
+    config: Config, name: str, rules: Sequence[Rule], reference: Snapshot | None, instead: bool = False
+) -> Stream:
+    """A stream of the configuration as `run` builds it, with these rules; `instead`: each instead of the others, so
+    that none takes from the budget of another."""
+    together = [[rule] for rule in rules] if instead else [rules]
+    shared = max((family(some, config.streams.values()) for some in together), default=1)
     return Stream(config.streams[name], rules, config.limits, reference, shared)

@@ -36,7 +36,7 @@ class Pages:
         self.timeline = Timeline(min(POINTS, max(FEWEST_POINTS, ALL_POINTS // lines)))
         self.trials = Trials(
             candidates([rule for rule in config.rules if fnmatchcase(settings.name, rule.streams)]),
-            lambda rules, reference: stream_for(config, settings.name, rules, reference),
+            lambda rules, reference: stream_for(config, settings.name, rules, reference, instead=True),
             survey,
             settings.features,
             settings.windows,

@@ -73,7 +73,7 @@ def candidates(rules: Sequence[Rule]) -> list[Candidate]:
     fixed = [rule for rule in rules if _is_threshold(rule)]
     pattern = next(iter(fixed), next(rule for rule in DEFAULT_RULES if _is_threshold(rule)))
     there = {rule.above for rule in fixed}
-    weighed = [rule for rule in rules if rule.calibrated is not None]
+    weighed = [rule for rule in rules if rule.calibrated is not None and not rule.mean]
     budget = next((rule.calibrated for rule in weighed), None) or Calibrated(EFFECTS[0], BUDGET_MS)
     effects = {rule.calibrated.effect for rule in weighed if rule.calibrated is not None}
     weighing = sorted({EFFECTS[0], *effects} if effects else EFFECTS)  # each costs as much as all thresholds together

@@ -64,7 +64,7 @@ def card(alert: Alert, report: Report, root: str) -> str:
     lasted = lasting(max(report.now_ms - alert.active_ms, 0) // 1000 * 1000)
     facts = [
         ("since", f"{moment(since_ms(alert))} ({lasted})"),
-        ("value", f"{nats(alert.value)}, threshold {alert.rule.above:g}"),
+        ("value", f"{nats(alert.value)}, {'effect' if alert.rule.mean else 'threshold'} {alert.rule.above:g}"),
         *([("evidence", text(said["evidence"]))] if "evidence" in said else []),
         *([("window", text(alert.window))] if alert.window else []),
         ("severity", text(alert.rule.severity)),

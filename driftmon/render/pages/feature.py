@@ -16,7 +16,10 @@ from urllib.parse import quote
 from driftmon.monitor.history import History
 from driftmon.monitor.quantities import QUANTITIES, RATIOS, special_share
 from driftmon.monitor.report import Report
+from driftmon.monitor.risen import raising, rise_of
+from driftmon.monitor.rules import TopBin
 from driftmon.render.catalogue import METRICS
+from driftmon.render.openmetrics import clean
 from driftmon.render.pages.alerts import card, of_feature
 from driftmon.render.pages.bins import bins_of, table
 from driftmon.render.pages.enough import sentences
@@ -25,6 +28,7 @@ from driftmon.render.pages.ranking import threshold_of, worst_window
 from driftmon.render.pages.words import ago, count, moment, nats, percent, text
 from driftmon.render.replay_chart import timeline
 from driftmon.render.replay_timeline import Line
+from driftmon.stats.dispersion import independent
 
 STACK_WIDTH, STACK_HEIGHT = 560, 22
 LEAST_POINTS: Final = 2
@@ -234,6 +238,8 @@ def _entropy(report: Report, at: int, index: int) -> str:
         f'<ul class="key"><li class="k-entropy">H(Q), entropy of the live data: {nats(live)}</li>'
         f'<li class="k-surplus">KL(Q||P), surplus: {nats(kl)}</li></ul>'
     )
+    surprisal = report.value(at, index, "mean_surprisal")
+    raised = raising(report.pairs[at], rise_of("surprisal", report.pairs[at], independent(report.schema)), index)
     p_cross = report.value(at, index, "cross_entropy", direction="p_q")
     reference = report.value(at, index, "entropy", distribution="reference")
     back = report.value(at, index, "kl_divergence", direction="p_q")
@@ -241,7 +247,17 @@ def _entropy(report: Report, at: int, index: int) -> str:
         f'<h2>Entropy and surprise</h2><div class="card"><p>A live record costs {nats(cross)} nats in the code of the '
         f"reference; {nats(kl)} of them because the data has changed.</p>{drawn}"
         f'<p class="soft">The other way round, H(P,Q) = H(P) + KL(P||Q): {nats(p_cross)} = {nats(reference)} + '
-        f"{nats(back)}.</p></div>"
+        f"{nats(back)}.</p>{_surprising(surprisal, raised)}</div>"
+    )
+
+
+def _surprising(surprisal: float, raised: Sequence[TopBin]) -> str:
+    """The mean negative log-likelihood, and the bins that raise it most above the reference's."""
+    told = "; ".join(f"{text(clean(str(one)))} <b>{one.contribution_nats:+.3f}</b>" for one in raised)
+    most = f" The most surprising bins, by what they add to the reference's mean: {told}." if told else ""
+    return (
+        f"<p>Unsmoothed, the mean surprisal of the window's records is H(q̂,P) = <b>{nats(surprisal)}</b> nats, "
+        f"their mean negative log-likelihood.{most}</p>"
     )
 
 

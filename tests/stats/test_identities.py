@@ -1,0 +1,101 @@
+"""What the loss and the divergence share: the same minimum, the same number of observations, no digits lost near it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftmon.monitor.risen import raising
+from driftmon.stats.binnings import categorical
+from driftmon.stats.columns import Floats
+from driftmon.stats.dispersion import independent
+from driftmon.stats.divergences import Pair
+from driftmon.stats.noise import mean_surprisal, raw_kl
+from driftmon.stats.rises import Rise
+from driftmon.stats.schema import Feature, Schema
+from tests.oracle import smooth
+from tests.stats.pairs import exactly, pairs, value
+
+SCHEMA = Schema((Feature("x", categorical.Binning(("a", "b", "c"))),))
+counts = st.lists(st.integers(0, 1000), min_size=6, max_size=6).filter(any)
+
+
+def pair(reference: list[int], live: list[int]) -> Pair:
+    return Pair(SCHEMA, np.array(reference, dtype=np.float64), np.array(live, dtype=np.float64), 0.5)
+
+
+@given(counts, st.lists(counts, min_size=1, max_size=8))
+def test_the_q_of_least_divergence_is_the_q_of_least_cross_entropy(p: list[int], others: list[list[int]]) -> None:
+    """For a fixed P they differ by H(P), whatever Q is; and no Q is better than P itself."""
+    tried = [pair(p, q) for q in (*others, p)]
+    kl = np.concatenate([value(one, "kl_divergence", "p_q") for one in tried])
+    cross = np.concatenate([value(one, "cross_entropy", "p_q") for one in tried])
+    entropy = value(tried[0], "entropy", "reference")[0]
+    assert cross - kl == exactly(np.full(len(tried), entropy))
+    assert cross[kl.argmin()] == exactly(cross.min())
+    assert kl[-1] == 0
+    assert cross[-1] == exactly(cross.min())
+
+
+@given(counts, st.lists(counts, min_size=1, max_size=8))
+def test_the_likeliest_p_is_what_was_seen(seen: list[int], others: list[list[int]]) -> None:
+    """The mean negative log-likelihood of a sample is least, H(q̂), under its own shares: maximum likelihood."""
+    under = [mean_surprisal(pair(p, seen))[0] for p in others]
+    own = Pair(SCHEMA, np.array(seen, dtype=np.float64), np.array(seen, dtype=np.float64), 1e-300)
+    least = mean_surprisal(own)[0]
+    assert least == exactly(value(own, "entropy", "live")[0])
+    assert min(under) >= least - 1e-12
+    order = np.argsort([raw_kl(pair(p, seen))[0] for p in others], kind="stable")
+    assert under[order[0]] == exactly(min(under))
+
+
+@given(pair=pairs())
+def test_mean_surprisal_is_that_of_the_observations_one_by_one(pair: Pair) -> None:
+    q = np.add.reduceat(
+        np.where(pair.q_raw > 0, -pair.q_raw * np.log(np.maximum(pair.q_raw, 1e-300)), 0.0), pair.schema.starts
+    )
+    assert mean_surprisal(pair) == exactly(raw_kl(pair) + q)
+
+
+def test_mean_surprisal_of_a_handful_by_hand() -> None:
+    found = pair([7, 3, 0, 0, 0, 0], [1, 0, 2, 0, 0, 0])
+    p = (np.array([7, 3, 0, 0, 0, 0]) + 0.5) / 13
+    one_by_one: Floats = -np.log(p[[0, 2, 2]])
+    assert mean_surprisal(found)[0] == exactly(one_by_one.mean())
+
+
+def exact_kl(of: list[Fraction], under: list[Fraction]) -> float:
+    """Σ p g(x / p), g(x) = (1 + x) ln(1 + x) - x, as a series in fractions: no logarithm, nothing to cancel."""
+    found = Fraction(0)
+    for q, p in zip(of, under, strict=True):
+        x = q / p - 1
+        assert abs(x) < Fraction(1, 10)
+        found += p * sum((-x) ** k / (k * (k - 1)) for k in range(2, 20))
+    return float(found)
+
+
+@pytest.mark.parametrize("moved", [1, 10, 1_000, 30_000, 300_000, 900_000])
+def test_nearly_equal_distributions_lose_no_digits_that_count(moved: int) -> None:
+    """From 1e-13 to 1e-2 nats: never below 0, and right to 2e-16 nats, two of the last digits of a share."""
+    p, q = [10_000_000, 20_000_000, 30_000_000, 0, 0, 0], [10_000_000 - moved, 20_000_000 + moved, 30_000_000, 0, 0, 0]
+    found = pair(p, q)
+    for label, of, under in (("q_p", q, p), ("p_q", p, q)):
+        wanted = exact_kl(smooth(of, 0.5), smooth(under, 0.5))
+        kl = value(found, "kl_divergence", label)[0]
+        assert kl >= 0
+        assert kl == pytest.approx(wanted, rel=1e-12, abs=2e-16)
+
+
+def test_the_worked_example_of_the_readme() -> None:
+    found = Pair.of(p=[70, 20, 10], q=[50, 20, 30])
+    assert mean_surprisal(found)[0] == pytest.approx(1.191, abs=5e-4)
+    assert value(found, "entropy", "live")[0] == pytest.approx(1.030, abs=5e-4)
+    assert value(found, "kl_divergence", "q_p")[0] == pytest.approx(0.161, abs=5e-4)
+    rise = Rise.of_surprisal(found, independent(found.schema))
+    assert rise.mean(found.reference)[0] == pytest.approx(0.802, abs=5e-4)
+    assert (rise.mean(found.live) - rise.mean(found.reference))[0] == pytest.approx(0.389, abs=5e-4)
+    assert raising(found, rise, 0)[0].contribution_nats == pytest.approx(0.461, abs=5e-4)
