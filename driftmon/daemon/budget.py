@@ -18,6 +18,7 @@ READ: Final = 64 * KIB  # of each connection, before anybody asked for it
 PARSED: Final = 25  # bytes of objects for a byte of JSON, at worst
 JOURNAL: Final = 8 * MIB  # of the store: page cache, and what waits for a commit
 CELL: Final = 8  # int64
+VALUE: Final = 32  # a float in a list
 COPIES: Final = 2  # of all panes: those that count, and those being saved or built by a reload
 
 
@@ -29,11 +30,25 @@ def parts(limits: Limits, reports: Iterable[Report]) -> Mapping[str, int]:
         "bodies": limits.inflight_bytes,
         "mailbox": max(limits.mailbox_bytes, limits.decompressed_bytes),
         "parser": PARSED * limits.array_bytes,
-        "panes": COPIES * sum(map(_panes, reports)),
+        "panes": COPIES * sum(map(_panes, reports := tuple(reports))),
         "journal": JOURNAL,
+        "detectors": COPIES * sum(map(_detectors, reports)),
     }
 
 
 def _panes(report: Report) -> int:
     """Of one stream: a vector of all its bins for each pane of each window."""
     return CELL * report.schema.width * PANES * len(report.windows)
+
+
+def _detectors(report: Report) -> int:
+    """Of one stream: the values that detectors of others are fed again."""
+    windows = [window.name for window in report.windows]
+    return sum(
+        VALUE * rule.detector.memory
+        for rule in report.rules
+        for feature in report.schema.features
+        if rule.detector is not None
+        and rule.judges(feature.kind)
+        and any(rule.watches(report.stream, feature.name, window) for window in windows)
+    )

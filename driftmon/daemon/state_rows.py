@@ -24,6 +24,7 @@ from driftmon.daemon.deltas import Delta, as_snapshot, flat, nested, unpacked
 from driftmon.daemon.repeats import KEEP_S, KEYS, Key
 from driftmon.daemon.state_health import StateHealth
 from driftmon.daemon.streams import Saved
+from driftmon.daemon.watched_rows import read_watched
 from driftmon.monitor.rules import Alert
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.sources.base import Position, Settled
@@ -115,6 +116,7 @@ def _read(database: Database, stream: str, rows: list[Any]) -> Found:
         None if reference is None else Snapshot.from_bytes(reference),
         msgspec.convert(head.get("spent", {}), dict[str, dict[str, int]]) if clocks is None else clocks.spent,
         None if clocks is None else clocks.at(counted),
+        read_watched(database, stream),
     )
     return Found(saved, places)
 

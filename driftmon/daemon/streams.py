@@ -21,12 +21,14 @@ from driftmon.daemon.watching import Waiting, beginning, bins_of, watching
 from driftmon.formats.layout import Layout, TimeField
 from driftmon.monitor.batch import Batch, Receipt
 from driftmon.monitor.clocks import Clocks
+from driftmon.monitor.flags import Place
 from driftmon.monitor.live_dispersion import suspicious
 from driftmon.monitor.monitor import Monitor
 from driftmon.monitor.report import Report
 from driftmon.monitor.rules import Alert, Rule
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.monitor.warmup import WarmUp
+from driftmon.monitor.watch import Kept
 from driftmon.sources.base import Block, Position, Settled
 from driftmon.stats.schema import Schema
 
@@ -55,6 +57,7 @@ class Saved:
     reference: Snapshot | None = None
     spent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     clocks: Clocks | None = None
+    watched: Mapping[Place, Kept] = field(default_factory=dict)
 
 
 class Stream:
@@ -173,7 +176,9 @@ class Stream:
         spent = {
             rule: dict(zip(monitor.schema.names, panes, strict=True)) for rule, panes in monitor.spent_panes.items()
         }
-        return Saved(monitor.snapshot(), monitor.held_alerts, dict(self.positions), gathered, spent, monitor.clocks)
+        watched = {place: watch.kept() for place, watch in monitor.flags.watches.items()}
+        positions = dict(self.positions)
+        return Saved(monitor.snapshot(), monitor.held_alerts, positions, gathered, spent, monitor.clocks, watched)
 
     def restore(self, saved: Saved | Warming) -> None:
         """Go on where an earlier process or configuration stopped; features that changed start at zero."""
@@ -189,6 +194,7 @@ class Stream:
         empty = monitor.snapshot()
         monitor.merge(carried(saved.snapshot, empty))
         monitor.restore_alerts(saved.alerts, spent_panes(saved.spent, saved.snapshot, empty, monitor.spent_panes))
+        monitor.flags.restore(saved.watched)
         if saved.clocks is not None:
             monitor.restore_clocks(carried_clocks(saved.clocks, saved.snapshot.schema, empty.schema))
 

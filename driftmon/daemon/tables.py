@@ -32,6 +32,8 @@ CREATE TABLE counter (stream TEXT, name TEXT, labels TEXT, value INTEGER NOT NUL
                       PRIMARY KEY (stream, name, labels)) STRICT;
 CREATE TABLE gathered (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
 CREATE TABLE change (number INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+CREATE TABLE watched (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, rule TEXT NOT NULL, feature TEXT NOT NULL,
+                      crc INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
 CREATE TABLE owed (target TEXT, fingerprint TEXT, data BLOB NOT NULL, PRIMARY KEY (target, fingerprint)) STRICT;
 """,
 }

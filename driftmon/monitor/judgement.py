@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from driftmon.monitor.calibration import BOUND_LEVEL, Calibration, Finding
+from driftmon.monitor.flags import Flagged
 from driftmon.monitor.quantities import RATIOS, index_of, special_share
 from driftmon.monitor.rules import Rule, TopBin, Verdict
 from driftmon.stats.columns import Floats
@@ -77,6 +78,15 @@ def by_evidence(calibration: Calibration, finding: Finding, values: Floats, firi
         }
 
     return Judgement(finding.verdicts(calibration.effect, firing), describe)
+
+
+def by_flags(flagged: Flagged, pair: Pair) -> Judgement:
+    """A detector's word, which lasts for a while."""
+
+    def describe(feature: int) -> Mapping[str, Any]:
+        return {"value": float(flagged.mean[feature]), "top_bins": top_bins(pair, feature)}
+
+    return Judgement(np.where(flagged.breach, Verdict.BREACH, Verdict.CLEAR).astype(np.int8), describe)
 
 
 def rule_values(rule: Rule, values: Floats, pair: Pair) -> Floats:

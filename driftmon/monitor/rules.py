@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, TypeAlias
 
 
 class Verdict(IntEnum):
@@ -54,10 +54,31 @@ class Calibrated:
     pane_ms: int | None = None
 
 
+Series: TypeAlias = Literal["value", "surprisal", "log_loss"]
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """A drift detector of river's that watches a series of each feature; its flag is a breach for `hold_ms`.
+
+    `of`: the values themselves, or each row's -ln p by the reference. `kinds`: of which features, None: of all.
+    `memory`: as many values since its last flag are kept, to be fed to it again after a restart.
+    `hold_ms` None: the length of the window that the alert is about.
+    """
+
+    river: str
+    params: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    of: Series = "value"
+    memory: int = 2000
+    hold_ms: int | None = None
+    kinds: tuple[str, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A fixed threshold on one quantity of the report, for the features and windows its globs match.
 
+    With `detector` it goes by that one's flags, and `metric` is the name of the series.
     With `calibrated` it goes by evidence: `metric` and `above` only say what is drawn beside it, the effect.
     `per` "stream" makes one alert that names the strongest features; `notify_after_ms` is how long after
     the stream's first record nobody is told.
@@ -83,6 +104,7 @@ class Rule:
     calibrated: Calibrated | None = None
     per: Literal["feature", "stream"] = "feature"
     notify_after_ms: int = 0
+    detector: Detector | None = None
 
     @property
     def severity(self) -> str:
@@ -91,6 +113,10 @@ class Rule:
     def watches(self, stream: str, feature: str, window: str) -> bool:
         globs = ((stream, self.streams), (feature, self.features), (window, self.window))
         return all(fnmatchcase(name, glob) for name, glob in globs)
+
+    def judges(self, kind: str) -> bool:
+        """Whether features of this kind have what its detector watches."""
+        return self.detector is None or self.detector.kinds is None or kind in self.detector.kinds
 
     def verdict(self, value: float, observations: float) -> Verdict:
         """
