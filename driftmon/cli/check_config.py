@@ -15,7 +15,7 @@ from driftmon.cli.support.faults import Fault
 from driftmon.daemon.cautions import cautions, series, watched
 from driftmon.daemon.config import ConfigError, load
 from driftmon.daemon.on_disk import load_references
-from driftmon.daemon.promises import family, promise
+from driftmon.daemon.promises import detecting, family, promise
 from driftmon.daemon.settings import MIB, Config, StreamSettings
 from driftmon.daemon.units import size
 from driftmon.monitor.delayed import Waits, bytes_of
@@ -125,6 +125,8 @@ def _rule(rule: Rule, config: Config) -> str:
         return promise(rule, rule.calibrated, streams, family(config.rules, streams))
     if rule.calibrated is not None:
         return "by evidence, watches nothing"
+    if rule.detector is not None:
+        return detecting(rule, rule.detector, watching(rule, config))
     labels = "".join(f" {label}" for label in rule.metric_labels.values())
     after = f" for {span(rule.pending_for_ms)}" if rule.pending_for_ms else ""
     return f"{rule.metric}{labels} > {rule.above:g}{after}, watches {_pairs(watching(rule, config))}"

@@ -21,6 +21,7 @@ READ: Final = 64 * KIB  # of each connection, before anybody asked for it
 PARSED: Final = 25  # bytes of objects for a byte of JSON, at worst
 JOURNAL: Final = 8 * MIB  # of the store: page cache, and what waits for a commit
 CELL: Final = 8  # int64
+VALUE: Final = 32  # a float in a list
 COPIES: Final = 2  # of all panes: those that count, and those being saved or built by a reload
 
 
@@ -38,6 +39,7 @@ def parts(config: Config, reports: Mapping[str, Report]) -> Mapping[str, int]:
         "keys": KEYS * ENTRY_BYTES,
         "panes": COPIES * sum(_panes(report, *_kept(config, name)) for name, report in reports.items()),
         "journal": JOURNAL,
+        "detectors": COPIES * sum(map(_detectors, reports.values())),
         **({"labels": COPIES * labels} if labels else {}),
     }
 
@@ -61,3 +63,16 @@ def _kept(config: Config, name: str) -> tuple[int, bool]:
     if wanted.type == "trailing":
         history = PANES + 1 + -(-wanted.lag_ms * PANES // wanted.length_ms)
     return history, settings.overload == "sample"
+
+
+def _detectors(report: Report) -> int:
+    """Of one stream: the values that detectors of others are fed again."""
+    windows = [window.name for window in report.windows]
+    return sum(
+        VALUE * rule.detector.memory
+        for rule in report.rules
+        for feature in report.schema.features
+        if rule.detector is not None
+        and rule.judges(feature.kind)
+        and any(rule.watches(report.stream, feature.name, window) for window in windows)
+    )

@@ -18,7 +18,7 @@ from driftmon.daemon.promises import features, short_warm_up, too_weak, unmeasur
 from driftmon.daemon.reference_cautions import doubts
 from driftmon.daemon.settings import Config, StreamSettings
 from driftmon.daemon.yaml_nodes import line_of, place
-from driftmon.monitor.panes import finest_pane_ms, span
+from driftmon.monitor.panes import Window, finest_pane_ms, span
 from driftmon.monitor.quantities import QUANTITIES
 from driftmon.monitor.rules import Calibrated, Rule
 from driftmon.monitor.snapshot import Snapshot
@@ -27,6 +27,7 @@ from driftmon.render.catalogue import METRICS, Selection, StreamFacts, series_co
 from driftmon.render.rule_plan import Plan
 from driftmon.stats.columns import Floats
 from driftmon.stats.divergences import Pair
+from driftmon.stats.edges import FeatureSpec
 from driftmon.stats.noise import noise
 from driftmon.stats.schema import Schema
 
@@ -155,10 +156,19 @@ def _calibrated(
 
 def watched(rule: Rule, stream: StreamSettings) -> int:
     """How many pairs of feature and window a rule judges; a metric that a kind of feature lacks is none."""
+    if rule.detector is not None:
+        return sum(bool(windows_of(rule, stream, spec)) for spec in stream.features)
     names = {quantity.metric for quantity in QUANTITIES if quantity.name == rule.metric}
     kinds = {kind for name in names for kind in METRICS[name].only}
     pairs = ((spec, window) for spec in stream.features for window in stream.windows if spec.kind in kinds)
     return sum(rule.watches(stream.name, spec.name, window.name) for spec, window in pairs)
+
+
+def windows_of(rule: Rule, stream: StreamSettings, spec: FeatureSpec) -> list[Window]:
+    """Where a rule looks at a feature."""
+    if not rule.judges(spec.kind):
+        return []
+    return [window for window in stream.windows if rule.watches(stream.name, spec.name, window.name)]
 
 
 def _noise(config: Config, index: int, stream: StreamSettings, reference: Snapshot) -> Iterator[Fault]:

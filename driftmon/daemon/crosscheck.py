@@ -22,6 +22,7 @@ from driftmon.monitor.rules import Rule
 from driftmon.stats.edges import FeatureSpec
 
 ALONE: Final = ("stdin",)  # there is one of it in a process
+STAYS: Final = ("file", "warmup")  # references that do not move
 GLOB: Final = frozenset("*?[")
 
 
@@ -45,6 +46,7 @@ def crosscheck(builder: Builder, root: Node, default_windows: Iterable[str]) -> 
             )
         seen.setdefault(shape.name, path)
         _check_rule(builder, path, shape.rule(), streams)
+        _check_detector(builder, path, shape.rule())
     _check_panes(builder, {path: shape.rule() for path, shape in rules.items()})
     _check_other_streams(builder, tuple(streams))
     _check_shared_input(builder, root)
@@ -62,6 +64,28 @@ def _check_rule(builder: Builder, path: KeyPath, rule: Rule, streams: Mapping[st
         builder.note((*path, "features"), f"there is no feature {rule.features}", nearest(rule.features, features))
     if windows and _unknown(rule.window, windows):
         builder.note((*path, "window"), f"there is no window {rule.window}", nearest(rule.window, windows))
+
+
+def _check_detector(builder: Builder, path: KeyPath, rule: Rule) -> None:
+    """What a detector is to watch must be there in some feature; surprisal also needs a P that stays."""
+    detector, shapes = rule.detector, streams_of(builder)
+    if detector is None or not shapes:
+        return
+    watched = {name: shape for name, shape in shapes.items() if fnmatchcase(name, rule.streams)}
+    specs = [one for shape in watched.values() for one in shape.specs() if fnmatchcase(one.name, rule.features)]
+    if specs and not any(rule.judges(spec.kind) for spec in specs):
+        kinds = " or ".join(detector.kinds or ())
+        fault = f"{detector.river} of the {detector.of} watches {kinds} features, and rules[{path[-1]}] names none"
+        builder.note((*path, "detector", "of"), fault, "use another series, such as surprisal, or widen features")
+    moving = [name for name, shape in watched.items() if shape.reference.type not in STAYS]
+    if detector.of == "surprisal" and moving:
+        fault = f"the reference of stream {moving[0]} moves, so its surprisal is no series to watch"
+        builder.note((*path, "detector", "of"), fault, f"use of: value, or a reference of type {' or '.join(STAYS)}")
+
+
+def streams_of(builder: Builder) -> dict[str, StreamShape]:
+    """Those that are sound by themselves."""
+    return {str(path[-1]): shape for path, shape in builder.built.items() if isinstance(shape, StreamShape)}
 
 
 def _check_panes(builder: Builder, rules: Mapping[KeyPath, Rule]) -> None:

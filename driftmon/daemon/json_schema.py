@@ -20,7 +20,12 @@ Json = dict[str, Any]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 VARIABLE: Final[Json] = {"type": "string", "pattern": r"\$\{"}
-SCALARS: Final[Mapping[type, str]] = {bool: "boolean", int: "integer", float: "number"}
+SCALARS: Final[Mapping[type, str | list[str]]] = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    object: ["boolean", "number", "string"],
+}
 
 
 def config_schema() -> Json:

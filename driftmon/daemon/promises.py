@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import numpy as np
 
@@ -15,11 +16,16 @@ from driftmon.daemon.settings import StreamSettings
 from driftmon.monitor.blocks import ROWS
 from driftmon.monitor.calibration import Calibration, evidence_pane_ms
 from driftmon.monitor.panes import finest_pane_ms, span
-from driftmon.monitor.rules import Calibrated, Rule
+from driftmon.monitor.rules import Calibrated, Detector, Rule
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.stats.dispersion import MIN_BLOCKS
 from driftmon.stats.divergences import Pair
 from driftmon.stats.sizing import reference_needed
+
+# Of one value, measured with river 0.26 on one core of 2.4 GHz; KSWIN makes a test of each.
+COST_US: Final[Mapping[str, float]] = {
+    "ADWIN": 0.5, "KSWIN": 700, "PageHinkley": 1.5, "DDM": 1.5, "EDDM": 1, "FHDDM": 1, "HDDM_A": 7, "HDDM_W": 7
+}  # fmt: skip
 
 
 def family(rules: Iterable[Rule], streams: Iterable[StreamSettings]) -> int:
@@ -30,7 +36,7 @@ def family(rules: Iterable[Rule], streams: Iterable[StreamSettings]) -> int:
 
 def features(rule: Rule, stream: StreamSettings) -> list[str]:
     """The features of a stream that a rule watches in some window."""
-    names = (spec.name for spec in stream.features if rule.takes(spec.kind))
+    names = (spec.name for spec in stream.features if rule.judges(spec.kind))
     return [name for name in names if any(rule.watches(stream.name, name, window.name) for window in stream.windows)]
 
 
@@ -47,6 +53,17 @@ def promise(rule: Rule, calibrated: Calibrated, streams: Iterable[StreamSettings
     return (
         f"{what} at least {calibrated.effect:g} nats, by evidence, an alert per {rule.per}; "
         f"at most one false alarm in {span(calibrated.budget_ms)} over {over}{shared}, {panes}{later}"
+    )
+
+
+def detecting(rule: Rule, detector: Detector, watched: int) -> str:
+    """The same of a rule that goes by river: what it costs, and that no budget covers it."""
+    params = "".join(f", {name} {value}" for name, value in detector.params.items())
+    held = "a window" if detector.hold_ms is None else span(detector.hold_ms)
+    over = f"{watched} feature{'s' if watched != 1 else ''}" if watched else "nothing"
+    return (
+        f"{detector.river} of river{params}, on the {detector.of} of {over}; a flag holds for {held}; its false alarms "
+        f"are its own, in no budget; about {COST_US[detector.river]:g} us a value, of one core"
     )
 
 

@@ -16,7 +16,7 @@ import yaml
 
 from driftmon.daemon.settings import Config, PluginSettings, ReferenceSettings, StreamSettings
 from driftmon.monitor.panes import PANES, Window, span
-from driftmon.monitor.rules import Calibrated, Rule
+from driftmon.monitor.rules import Calibrated, Detector, Rule
 from driftmon.sinks.base import REDACTED, shown_url
 from driftmon.stats.edges import FeatureSpec
 
@@ -116,10 +116,16 @@ def _calibrated(calibrated: Calibrated) -> dict[str, Any]:
     return {"effect": calibrated.effect, "false_alarms": f"1/{found.pop('budget')}", **found}
 
 
+def _detector(detector: Detector) -> dict[str, Any]:
+    return {key: value for key, value in _fields(detector) if key != "kinds"}
+
+
 def _rule(rule: Rule) -> dict[str, Any]:
     found = {RENAMED.get(key, key): value for key, value in _fields(rule)}
     found |= found.pop("metric_labels", {})
-    if rule.calibrated is not None:  # metric and threshold are only what is drawn beside the evidence
+    if (
+        rule.calibrated is not None or rule.detector is not None
+    ):  # metric and threshold are only what is drawn beside the evidence
         for key in ("metric", "above", "resolve_below", "min_observations"):
             found.pop(key, None)
     return found
@@ -132,5 +138,6 @@ SPECIAL: Final[Mapping[type, Callable[[Any], dict[str, Any]]]] = {
     PluginSettings: _plugin,
     FeatureSpec: _feature,
     Calibrated: _calibrated,
+    Detector: _detector,
     Rule: _rule,
 }

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
 from driftmon.daemon.calibrated_shape import CalibratedShape
+from driftmon.daemon.detectors import DetectorShape
 from driftmon.daemon.faults import KeyFault, nearest
 from driftmon.daemon.settings import doc
+from driftmon.monitor.panes import span
 from driftmon.monitor.quantities import QUANTITIES, RATIOS
-from driftmon.monitor.rules import Rule
+from driftmon.monitor.rules import Calibrated, Detector, Rule
 
 RESERVED: Final = frozenset({"alertname", "stream", "segment", "feature", "window"})
 BY_THRESHOLD: Final = ("metric", "direction", "distribution", "above", "resolve_below", "min_observations")
@@ -32,13 +34,13 @@ LABEL_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 class RuleShape:
     """Alerts when one metric of one feature in one window is above a threshold, or by evidence: `calibrated`."""
 
-    NOT_YET: ClassVar = ("detector",)
-    EITHER: ClassVar = (("metric", "above"), ("calibrated",))
+    EITHER: ClassVar = (("metric", "above"), ("calibrated",), ("detector",))
 
     name: str = doc("The alert's name.", most=128, example="name: DriftmonFeatureDrift")
     streams: str = doc("Which streams; * and ? stand for any signs.", "*")
     features: str = doc("Which features; * and ? stand for any signs.", "*")
     calibrated: CalibratedShape | None = doc("By evidence and effect, without a threshold to guess.", None)
+    detector: DetectorShape | None = doc("By a drift detector of river, over a series of each feature.", None)
     metric: str | None = doc("A metric's name without driftmon_ and its unit.", None)
     direction: Literal["q_p", "p_q"] | None = doc("Of a metric that has two: q_p is live against reference.", None)
     distribution: Literal["reference", "live"] | None = doc("Of entropy: whose.", None)
@@ -63,7 +65,9 @@ class RuleShape:
 
     def __post_init__(self) -> None:
         check_text("name", self.name)
-        if self.calibrated is None:
+        if self.detector is not None:
+            self._check_detector(self.detector)
+        elif self.calibrated is None:
             self._check_metric(self.metric)
             self._check_threshold(self.above)
         else:
@@ -72,6 +76,14 @@ class RuleShape:
             check_label(("labels", name), name, RESERVED)
         for name in self.annotations or ():
             check_label(("annotations", name), name, frozenset())
+
+    def _check_detector(self, detector: DetectorShape) -> None:
+        for key in ("calibrated", *BY_THRESHOLD):
+            if getattr(self, key) is not None:
+                raise KeyFault(key, "a detector goes by its own flags", f"remove {key}, or detector")
+        if detector.hold_ms is not None and self.for_ms >= detector.hold_ms:
+            cure = f"use for: {span(detector.hold_ms // 2)}, or a longer hold"
+            raise KeyFault("for", "a flag holds no longer than that, so the alert would never fire", cure)
 
     def _check_calibrated(self) -> None:
         for key in BY_THRESHOLD:
@@ -114,9 +126,10 @@ class RuleShape:
     def rule(self) -> Rule:
         labels = {label: getattr(self, label) for label in LABEL_CHOICES if getattr(self, label) is not None}
         calibrated = None if self.calibrated is None else self.calibrated.calibrated()
+        detector = None if self.detector is None else self.detector.detector()
         return Rule(
             name=self.name,
-            metric=self.metric or METRIC_OF_MEAN[calibrated.mean if calibrated is not None else ""],
+            metric=self.metric or _drawn(calibrated, detector),
             above=calibrated.effect if calibrated is not None else self.above or 0.0,
             metric_labels=labels,
             streams=self.streams,
@@ -131,6 +144,7 @@ class RuleShape:
             calibrated=calibrated,
             per=self.per,
             notify_after_ms=self.notify_after_ms,
+            detector=detector,
         )
 
 
@@ -148,3 +162,10 @@ def check_text(key: str | tuple[str | int, ...], text: str, most_bytes: int = 12
         raise KeyFault(key, f"longer than {most_bytes} bytes", "shorten it")
     if not text.isprintable():
         raise KeyFault(key, "holds a control character", "remove it")
+
+
+def _drawn(calibrated: Calibrated | None, detector: Detector | None) -> str:
+    """The metric beside evidence or a flag."""
+    if detector is not None:
+        return detector.of
+    return METRIC_OF_MEAN["" if calibrated is None else calibrated.mean]

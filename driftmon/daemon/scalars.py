@@ -52,6 +52,8 @@ class Scalars:
             return self._measure(field, node)
         if hint is str:
             return self.text(node)
+        if hint is object:
+            return self._plain(node)
         words = field.bounds.get("words")
         return self._number(hint, node) if words is None else self._number_or_word(words, node)
 
@@ -62,6 +64,12 @@ class Scalars:
         if node.plain and not isinstance(meaning(node.text), str):
             raise KeyFault((), f"must be text, is {described(node)}", f'quote it: "{node.text}"')
         return expand(node.text, self.environ)
+
+    def _plain(self, node: Node) -> object:
+        """Text, a number or a boolean: whatever it looks like."""
+        if not isinstance(node, Scalar):
+            raise KeyFault((), f"must be one value, is {described(node)}", "write a number, text, true or false")
+        return self._meaning(node)
 
     def _path(self, node: Node) -> Path:
         text = self.text(node)

@@ -24,6 +24,7 @@ from driftmon.daemon.deltas import Delta, Sum, flat, nested, unpacked
 from driftmon.daemon.repeats import KEEP_S, KEYS, Key
 from driftmon.daemon.state_health import StateHealth
 from driftmon.daemon.streams import Saved
+from driftmon.daemon.watched_rows import read_watched
 from driftmon.monitor.rules import Alert
 from driftmon.monitor.snapshot import Snapshot, shape_from_bytes
 from driftmon.monitor.tallies import state_of, sums_of
@@ -118,6 +119,7 @@ def _read(database: Database, stream: str, rows: list[Any], known: Iterable[Sche
         reference,
         msgspec.convert(head.get("spent", {}), dict[str, dict[str, int]]) if clocks is None else clocks.spent,
         None if clocks is None else clocks.at(counts.counts if counted is None else counted),
+        read_watched(database, stream),
     )
     return Found(saved, places)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,7 +38,9 @@ from driftmon.daemon.state_rows import (
     write_seen,
 )
 from driftmon.daemon.streams import Saved, Stream
+from driftmon.daemon.watched_rows import write_watched
 from driftmon.monitor.label_pieces import KeptLabels
+from driftmon.monitor.watch import Watch
 from driftmon.sources.base import Settled
 from driftmon.stats.schema import Schema
 
@@ -57,6 +59,8 @@ class _Done:
 
     written: dict[str, Written] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
+    watched: dict[str, Collection[Watch]] = field(default_factory=dict)
+    whole: set[str] = field(default_factory=set)  # the streams of which all of `watched` was written
 
 
 class Store:
@@ -189,6 +193,9 @@ class Store:
             stream.gathering.forget()
             if stream.delayed is not None:
                 stream.delayed.keep()
+        for name, watches in done.watched.items():
+            for watch in watches:
+                watch.written(name in done.whole)
 
     def _is_old(self, name: str, at_ms: int) -> bool:
         written = self._written.get(name)
@@ -198,6 +205,7 @@ class Store:
         done.last[name] = self._journal.write(connection, name)
         write_gathered(connection, name, stream)
         write_labels(connection, name, stream.delayed)
+        self._watch(connection, name, stream, done)
 
     def _save(self, connection: sqlite3.Connection, name: str, stream: Stream, done: _Done, at_ms: int) -> None:
         """All of a stream, whatever the database had of it."""
@@ -208,7 +216,16 @@ class Store:
         fold_labels(connection, name, stream.delayed)
         done.written[name] = save_panes(connection, name, saved, self._written.get(name), at_ms)
         self._journal.begin(connection, name, monitor, saved.snapshot)
+        done.whole.add(name)
+        self._watch(connection, name, stream, done)
         self._note(connection, name, stream, done)
+
+    def _watch(self, connection: sqlite3.Connection, name: str, stream: Stream, done: _Done) -> None:
+        """The series that detectors watch go with the counts of the same rows."""
+        if stream.monitor is not None:
+            watches = stream.monitor.flags.watches
+            write_watched(connection, name, watches, name in done.whole)
+            done.watched[name] = watches.values()
 
     def _note(self, connection: sqlite3.Connection, name: str, stream: Stream, done: _Done) -> None:
         """What belongs to an instant and is no count."""

@@ -23,6 +23,7 @@ from driftmon.formats.layout import Layout, TimeField
 from driftmon.monitor.batch import Batch, Receipt
 from driftmon.monitor.clocks import Clocks
 from driftmon.monitor.delayed import Delayed, delayed_readings
+from driftmon.monitor.flags import Place
 from driftmon.monitor.label_pieces import KeptLabels
 from driftmon.monitor.live_dispersion import suspicious
 from driftmon.monitor.monitor import Monitor
@@ -30,6 +31,7 @@ from driftmon.monitor.report import Report
 from driftmon.monitor.rules import Alert, Rule
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.monitor.warmup import WarmUp
+from driftmon.monitor.watch import Kept
 from driftmon.sources.base import Block, Position, Settled, joined
 from driftmon.stats.schema import Schema
 
@@ -61,6 +63,7 @@ class Saved:
     reference: Snapshot | None = None
     spent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     clocks: Clocks | None = None
+    watched: Mapping[Place, Kept] = field(default_factory=dict)
 
 
 class Stream:
@@ -203,7 +206,9 @@ class Stream:
         spent = {
             rule: dict(zip(monitor.schema.names, panes, strict=True)) for rule, panes in monitor.spent_panes.items()
         }
-        return Saved(monitor.snapshot(), monitor.held_alerts, dict(self.positions), gathered, spent, monitor.clocks)
+        watched = {place: watch.kept() for place, watch in monitor.flags.watches.items()}
+        positions = dict(self.positions)
+        return Saved(monitor.snapshot(), monitor.held_alerts, positions, gathered, spent, monitor.clocks, watched)
 
     def restore(self, saved: Saved | Warming) -> None:
         """Go on where an earlier process or configuration stopped; features that changed start at zero."""
@@ -219,6 +224,7 @@ class Stream:
         empty = monitor.snapshot()
         monitor.merge(carried(saved.snapshot, empty))
         monitor.restore_alerts(saved.alerts, spent_panes(saved.spent, saved.snapshot, empty, monitor.spent_panes))
+        monitor.flags.restore(saved.watched)
         if saved.clocks is not None:
             monitor.restore_clocks(carried_clocks(saved.clocks, saved.snapshot.schema, empty.schema))
 

@@ -36,6 +36,8 @@ CREATE TABLE label (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, last INTEGER 
                     data BLOB NOT NULL) STRICT;
 CREATE INDEX label_of ON label (stream, last);
 CREATE TABLE labels (stream TEXT PRIMARY KEY, crc INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
+CREATE TABLE watched (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, rule TEXT NOT NULL, feature TEXT NOT NULL,
+                      crc INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
 CREATE TABLE owed (target TEXT, fingerprint TEXT, data BLOB NOT NULL, PRIMARY KEY (target, fingerprint)) STRICT;
 """,
 }

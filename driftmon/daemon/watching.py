@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from driftmon.daemon.detectors import made
 from driftmon.daemon.settings import StreamSettings
 from driftmon.monitor.batch import Batch, Receipt
 from driftmon.monitor.monitor import Monitor
@@ -65,6 +66,7 @@ def watching(
         lateness_ms=settings.time.lateness_ms if settings.time else 0,
         stale_after_ms=settings.stale_after_ms,
         family=family,
+        make_detector=made,
     )
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from driftmon.monitor.calibration import Calibration
 from driftmon.monitor.clearing import CLEAR_PANES
-from driftmon.monitor.judgement import Judgement, by_bound, by_evidence, by_threshold
+from driftmon.monitor.flags import Flags
+from driftmon.monitor.judgement import Judgement, by_bound, by_evidence, by_flags, by_threshold
 from driftmon.monitor.panes import Ring, Window
 from driftmon.monitor.rules import Alert, Change, Rule, State, Verdict, change_of, step
 from driftmon.stats.columns import Floats
@@ -38,19 +39,19 @@ class Assessment:
         windows: Sequence[Window],
         rules: Sequence[Rule],
         calibrations: Mapping[int, Calibration],
+        flags: Flags,
     ) -> None:
         self._stream, self._schema, self._windows = stream, schema, windows
         self.calibrations = calibrations
+        self._flags = flags
         self._rules = [self._patient(rule, calibrations.get(index)) for index, rule in enumerate(rules)]
         self._active: dict[Key, Alert] = {}
         self._changes: list[Change] = []
-        named = [(feature.name, feature.kind) for feature in schema.features]
-        watched = [
-            [[r.watches(stream, name, w.name) and r.takes(kind) for name, kind in named] for w in windows]
-            for r in rules
-        ]
+        names = [(feature.name, feature.kind) for feature in schema.features]
+        watched = [[[r.watches(stream, n, w.name) and r.judges(k) for n, k in names] for w in windows] for r in rules]
         self._watched = np.array(watched, dtype=np.bool_).reshape(len(rules), len(windows), len(schema.names))
-        for index in calibrations:  # evidence is weighed once, not per window: its alert is the shortest window's
+        detecting = [index for index, rule in enumerate(rules) if rule.detector is not None]
+        for index in (*calibrations, *detecting):  # judged once, not per window: its alert is the shortest window's
             watching = np.flatnonzero(self._watched[index].any(axis=1)).tolist()
             shortest = min(watching, key=lambda at: windows[at].pane_ms, default=0)
             self._watched[index, np.arange(len(windows)) != shortest] = False
@@ -112,6 +113,8 @@ class Assessment:
     ) -> Judgement | None:
         """By evidence where panes close, by a bound where a calibrated rule has no panes, else by threshold."""
         rule, calibration = self._rules[at[0]], self.calibrations.get(at[0])
+        if rule.detector is not None:
+            return by_flags(self._flags.look(at[0], at_ms), pair)
         if calibration is None:
             return (by_threshold if rule.calibrated is None else by_bound)(rule, values, pair, seen)
         return None if evidence is None else self._weigh(at, calibration, evidence, at_ms, values)
@@ -198,6 +201,8 @@ class Assessment:
                 floor = calibration.floor(floors, seen)
                 quiet = np.where(np.isnan(floor), np.inf, floor).min(axis=0, initial=np.inf)
                 found |= self._watched[index].any(axis=0) & (quiet > calibration.effect)
+                continue
+            if rule.detector is not None:
                 continue
             most = np.where(self._watched[index], seen, -1).max(axis=0, initial=-1)
             found |= (most >= 0) & (most < rule.min_observations)

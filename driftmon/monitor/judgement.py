@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from driftmon.monitor.calibration import BOUND_LEVEL, Calibration, Finding
+from driftmon.monitor.flags import Flagged
 from driftmon.monitor.quantities import RATIOS, index_of, special_share
 from driftmon.monitor.risen import measure, raising, rise_of
 from driftmon.monitor.rules import Mean, Rule, TopBin, Verdict
@@ -93,6 +94,15 @@ def _beside(mean: Mean, values: Floats, pair: Pair, before: Floats, feature: int
         found = raising(pair, rise_of(mean, pair, independent(pair.schema)), feature)
         return {"reference_value": float(before[feature]), "top_bins": found}
     return {"noise_floor": float(values[index_of("kl_noise_floor"), feature]), "top_bins": top_bins(pair, feature)}
+
+
+def by_flags(flagged: Flagged, pair: Pair) -> Judgement:
+    """A detector's word, which lasts for a while."""
+
+    def describe(feature: int) -> Mapping[str, Any]:
+        return {"value": float(flagged.mean[feature]), "top_bins": top_bins(pair, feature)}
+
+    return Judgement(np.where(flagged.breach, Verdict.BREACH, Verdict.CLEAR).astype(np.int8), describe)
 
 
 def rule_values(rule: Rule, values: Floats, pair: Pair) -> Floats:

@@ -18,6 +18,7 @@ from driftmon.monitor.assessment import Assessment
 from driftmon.monitor.batch import Batch, Receipt
 from driftmon.monitor.calibration import Calibration, evidence_pane_ms
 from driftmon.monitor.clocks import Clocks
+from driftmon.monitor.flags import Flags
 from driftmon.monitor.ledger import Ledger
 from driftmon.monitor.live_dispersion import LiveDispersion
 from driftmon.monitor.panes import Window, finest_pane_ms, worth
@@ -30,6 +31,7 @@ from driftmon.monitor.snapshot import Snapshot, SnapshotError
 from driftmon.monitor.status import Stopwatch, statuses
 from driftmon.monitor.surprisal import Surprisal
 from driftmon.monitor.tallies import state_of
+from driftmon.monitor.watch import Make
 from driftmon.stats.columns import Floats, named_columns
 from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.divergences import Pair
@@ -65,6 +67,7 @@ class Monitor:
         lateness_ms: int = 0,
         stale_after_ms: int = 900_000,
         family: int | None = None,
+        make_detector: Make | None = None,
     ) -> None:
         self._yields: Reference = Fixed(reference) if isinstance(reference, Snapshot) else reference
         self.reference = self._yields.snapshot
@@ -89,7 +92,9 @@ class Monitor:
         self._pane_ms = self._ledger.pane_ms
         self._now_ms = 0
         self._start_ms: int | None = None
-        self._assessment = Assessment(stream, self.schema, self.windows, self.rules, calibrations)
+        fixed = self.reference.identity if isinstance(self._yields, Fixed) else None
+        self.flags = Flags(stream, self.schema, self.windows, self.rules, event_time, fixed, make_detector)
+        self._assessment = Assessment(stream, self.schema, self.windows, self.rules, calibrations, self.flags)
         self._live_dispersion = LiveDispersion(self.schema)
         self._stopwatch = Stopwatch(len(self.schema.features), self._pane_ms)
         self._pairs: tuple[Pair, ...] = ()
@@ -128,6 +133,7 @@ class Monitor:
                 flat = run[: len(self.schema.features)]
                 self._running.add(np.tile(flat[flat >= 0], batch.weight))
         self._ledger.note(batch, kept, self._now_ms)
+        self.flags.observe(batch, codes, kept, None if self.event_time else self._now_ms, self._pairs[0].log_p)
         own = np.ones(batch.rows, dtype=np.bool_) if batch.extra is None else ~batch.extra
         return Receipt(int((kept & own).sum()), int((late & own).sum()), rejected, int((late & ~own).sum()))
 
@@ -158,6 +164,7 @@ class Monitor:
                 self._look(end_ms)
         else:
             self._ledger.fold(None)
+            self.flags.come_due(now_ms)
             self._look(now_ms)
         return self._report()
 
@@ -175,7 +182,7 @@ class Monitor:
             if rule.calibrated is None or not finest_ms:
                 continue
             watched = [
-                rule.takes(feature.kind) and any(rule.watches(self.stream, feature.name, w.name) for w in self.windows)
+                rule.judges(feature.kind) and any(rule.watches(self.stream, feature.name, w.name) for w in self.windows)
                 for feature in self.schema.features
             ]
             if any(watched):
@@ -268,7 +275,7 @@ class Monitor:
         if (watermark_ms := self._ledger.watermark_ms) is None or not self._pane_ms:
             return None
         after = -1 if self._evaluated_ms is None else self._evaluated_ms
-        waits = (due for due in map(deadline_ms, self.held_alerts) if due is not None)
+        waits = (*(due for due in map(deadline_ms, self.held_alerts) if due is not None), *self.flags.ends_ms())
         dues = (-(-due // self._pane_ms) * self._pane_ms for due in waits)
         return min([*self._ledger.ends_ms(after), *(due for due in dues if after < due <= watermark_ms)], default=None)
 

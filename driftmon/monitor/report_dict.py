@@ -73,7 +73,7 @@ def alert_dict(alert: Alert) -> dict[str, Any]:
         **({"more_features": alert.more_features} if alert.more_features else {}),
         "window": alert.window,
         "since_ms": alert.since_ms,
-        "threshold": alert.rule.above,
+        **({} if alert.rule.detector is not None else {"threshold": alert.rule.above}),
         **{name: number for name, number in numbers.items() if math.isfinite(number)},
         **({} if alert.drift_since_ms is None else {"drift_since_ms": alert.drift_since_ms}),
         **({"notify_from_ms": alert.notify_from_ms} if alert.rule.notify_after_ms else {}),

@@ -58,10 +58,31 @@ class Calibrated:
     mean: Mean = ""
 
 
+Series: TypeAlias = Literal["value", "surprisal", "log_loss"]
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """A drift detector of river's that watches a series of each feature; its flag is a breach for `hold_ms`.
+
+    `of`: the values themselves, or each row's -ln p by the reference. `kinds`: of which features, None: of all.
+    `memory`: as many values since its last flag are kept, to be fed to it again after a restart.
+    `hold_ms` None: the length of the window that the alert is about.
+    """
+
+    river: str
+    params: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    of: Series = "value"
+    memory: int = 2000
+    hold_ms: int | None = None
+    kinds: tuple[str, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A fixed threshold on one quantity of the report, for the features and windows its globs match.
 
+    With `detector` it goes by that one's flags, and `metric` is the name of the series.
     With `calibrated` it goes by evidence: `metric` and `above` only say what is drawn beside it, the effect.
     `per` "stream" makes one alert that names the strongest features; `notify_after_ms` is how long after
     the stream's first record nobody is told.
@@ -87,6 +108,7 @@ class Rule:
     calibrated: Calibrated | None = None
     per: Literal["feature", "stream"] = "feature"
     notify_after_ms: int = 0
+    detector: Detector | None = None
 
     @property
     def severity(self) -> str:
@@ -97,13 +119,15 @@ class Rule:
         """The mean whose rise the rule is about, "" if it is about anything else."""
         return "" if self.calibrated is None else self.calibrated.mean
 
-    def takes(self, kind: str) -> bool:
-        """Whether the rule has anything to say of features of this kind."""
-        return self.mean != "log_loss" or kind == "log_loss"
-
     def watches(self, stream: str, feature: str, window: str) -> bool:
         globs = ((stream, self.streams), (feature, self.features), (window, self.window))
         return all(fnmatchcase(name, glob) for name, glob in globs)
+
+    def judges(self, kind: str) -> bool:
+        """Whether features of this kind have what it goes by."""
+        if self.mean == "log_loss" and kind != "log_loss":
+            return False
+        return self.detector is None or self.detector.kinds is None or kind in self.detector.kinds
 
     def verdict(self, value: float, observations: float) -> Verdict:
         """

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from driftmon.monitor.quantities import RATIOS
-from driftmon.monitor.rules import Alert, State
+from driftmon.monitor.rules import Alert, Detector, State
 from driftmon.render.replay_words import named, once_in, risen
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -74,6 +74,13 @@ def _summary(alert: Alert) -> str:
     if rule.calibrated is not None:
         drifted = "drifts no longer" if _over(alert) else "has drifted"
         return f"{alert.stream} {drifted}: {features}." if features else f"{alert.feature} of {alert.stream} {drifted}."
+    if rule.detector is not None:
+        flagged = f"{rule.detector.river} {'no longer flags' if _over(alert) else 'flagged'} a change of {rule.metric}"
+        return (
+            f"{alert.stream}: {flagged} in {features}."
+            if features
+            else f"{alert.feature} of {alert.stream}: {flagged}."
+        )
     above = f"{rule.metric} is {'no longer ' if _over(alert) else ''}above {rule.above:g}"
     return f"{alert.stream}: {above} in {features}." if features else f"{alert.feature} of {alert.stream}: {above}."
 
@@ -88,7 +95,9 @@ def _summary_of_mean(alert: Alert, features: str) -> str:
 
 
 def _sentences(alert: Alert) -> Iterator[str]:
-    if alert.rule.calibrated is None:
+    if alert.rule.detector is not None:
+        yield from _about_flag(alert, alert.rule.detector)
+    elif alert.rule.calibrated is None:
         yield from _about_threshold(alert)
     else:
         yield from _about_evidence(alert)
@@ -106,6 +115,19 @@ def _about_threshold(alert: Alert) -> Iterator[str]:
     if others:
         yield f"The next: {others}."
     yield f"Since {iso(since_ms(alert))}."
+
+
+def _about_flag(alert: Alert, detector: Detector) -> Iterator[str]:
+    feature, others = _strongest(alert)
+    if _over(alert):
+        yield f"{detector.river} has flagged no further change of {feature} (stream {alert.stream})."
+        return
+    yield (
+        f"{detector.river} flagged a change of the {detector.of} of {feature} (stream {alert.stream}) at "
+        f"{iso(since_ms(alert))}; before the flag it was {_numbers(alert).get('value', 'unknown')} on average."
+    )
+    if others:
+        yield f"Also: {others}."
 
 
 def _about_evidence(alert: Alert) -> Iterator[str]:

@@ -215,7 +215,7 @@ def series_count(streams: Sequence[StreamFacts], rules: Sequence[Rule], selectio
     """
     per_feature = sum(sum(feature_series(facts, rules, selection).values()) for facts in streams)
     per_stream = sum(stream_series(facts, rules, selection) for facts in streams)
-    return per_feature + per_stream + len({rule.name for rule in rules})
+    return per_feature + per_stream + len({rule.name for rule in rules if rule.detector is None})
 
 
 def stream_series(facts: StreamFacts, rules: Sequence[Rule], selection: Selection) -> int:
@@ -225,11 +225,10 @@ def stream_series(facts: StreamFacts, rules: Sequence[Rule], selection: Selectio
 
 
 def judged_windows(rule: Rule, facts: StreamFacts, feature: str | None = None) -> tuple[Window, ...]:
-    """The windows in which a rule judges a feature, or any; a calibrated one weighs evidence once, in the shortest."""
-    names = facts.kinds if feature is None else (feature,)
-    taken = [name for name in names if rule.takes(facts.kinds[name])]
-    found = [one for one in facts.windows if any(rule.watches(facts.stream, name, one.name) for name in taken)]
-    if rule.calibrated is not None and found:
+    """The windows in which a rule judges a feature, or any; by evidence or a detector only in the shortest."""
+    names = [name for name in (facts.kinds if feature is None else (feature,)) if rule.judges(facts.kinds[name])]
+    found = [one for one in facts.windows if any(rule.watches(facts.stream, name, one.name) for name in names)]
+    if (rule.calibrated is not None or rule.detector is not None) and found:
         return (min(found, key=lambda window: window.pane_ms),)
     return tuple(found)
 

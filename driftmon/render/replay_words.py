@@ -109,6 +109,9 @@ def _measured(alert: Alert) -> Iterator[str]:
     metric, unit = alert.rule.metric, UNIT_OF.get(alert.rule.metric, "")
     name = "debiased KL" if metric == "kl_divergence_debiased" else metric.replace("_", " ").replace("kl ", "KL ")
     name = f"{name}, live less reference," if metric in RATIOS else name
+    if alert.rule.detector is not None:
+        yield f"{alert.rule.detector.river} flagged its {name}, on average {alert.value:.4g} before"
+        return
     limit = "effect" if alert.rule.calibrated is not None else "threshold"
     yield f"{name} {alert.value:.4g}{unit and ' '}{unit}, {limit} {alert.rule.above:g}"
     if math.isfinite(alert.lower_bound):

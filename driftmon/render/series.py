@@ -51,7 +51,9 @@ def within_limit(reports: Mapping[str, Report], selection: Selection) -> tuple[S
 
 def _samples(metric: Metric, exported: list[Exported]) -> Samples:
     if metric.name == "driftmon_rule_threshold":
-        yield from {(rule.name,): rule.above for one in exported for rule in one.report.rules}.items()
+        yield from {
+            (rule.name,): rule.above for one in exported for rule in one.report.rules if not rule.detector
+        }.items()
     source = quantity if metric.name in QUANTITY_METRICS else SOURCES.get(metric.name)
     if source is not None:
         for one in exported:

@@ -7,6 +7,7 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -75,6 +76,7 @@ class Standing:
         self.clocks, self.held_alerts = state.clocks, state.alerts
         self.spent_panes = {rule: [*panes.values()] for rule, panes in state.spent.items()}
         self.event_time = False
+        self.flags = SimpleNamespace(watches={})
         self.snapshot = lambda: state.snapshot
 
 

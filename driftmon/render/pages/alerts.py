@@ -64,7 +64,7 @@ def card(alert: Alert, report: Report, root: str) -> str:
     lasted = lasting(max(report.now_ms - alert.active_ms, 0) // 1000 * 1000)
     facts = [
         ("since", f"{moment(since_ms(alert))} ({lasted})"),
-        ("value", f"{nats(alert.value)}, {'effect' if alert.rule.mean else 'threshold'} {alert.rule.above:g}"),
+        ("value", _value(alert)),
         *([("evidence", text(said["evidence"]))] if "evidence" in said else []),
         *([("window", text(alert.window))] if alert.window else []),
         ("severity", text(alert.rule.severity)),
@@ -80,6 +80,12 @@ def card(alert: Alert, report: Report, root: str) -> str:
         + (f'<ul class="bins">{bins}</ul>' if bins else "")
         + "</article>"
     )
+
+
+def _value(alert: Alert) -> str:
+    if alert.rule.detector is not None:
+        return f"{alert.value:.4g} on average before the flag"
+    return f"{nats(alert.value)}, {'effect' if alert.rule.mean else 'threshold'} {alert.rule.above:g}"
 
 
 def _told(said: Mapping[str, str]) -> str:

@@ -63,7 +63,7 @@ def _observed(report: Report, window: int, feature: int) -> tuple[float, float]:
 
 def _by_rule(report: Report, feature: str, window: str, observed: float) -> Iterator[str]:
     for rule in report.rules:
-        if rule.calibrated is not None or not rule.watches(report.stream, feature, window):
+        if rule.calibrated is not None or rule.detector is not None or not rule.watches(report.stream, feature, window):
             continue
         if observed < rule.min_observations:
             lacking = count(math.ceil(rule.min_observations - observed))
