@@ -119,7 +119,7 @@ def _check_other_streams(builder: Builder, names: tuple[str, ...]) -> None:
 
 
 def _bins(shape: StreamShape) -> list[FeatureSpec]:
-    return [replace(spec, field=None, absent="missing") for spec in shape.specs()]
+    return [replace(spec, field=None, absent="missing", outcome=None) for spec in shape.specs()]
 
 
 def _unknown(pattern: str, names: Iterable[str]) -> bool:

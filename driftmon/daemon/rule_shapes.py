@@ -15,7 +15,6 @@ from driftmon.monitor.quantities import QUANTITIES, RATIOS
 from driftmon.monitor.rules import Rule
 
 RESERVED: Final = frozenset({"alertname", "stream", "segment", "feature", "window"})
-LATER_METRICS: Final = frozenset({"log_loss", "prediction_entropy", "accuracy_ratio"})
 BY_THRESHOLD: Final = ("metric", "direction", "distribution", "above", "resolve_below", "min_observations")
 LEAST_OBSERVATIONS: Final = 100
 LABEL_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -94,10 +93,6 @@ class RuleShape:
         if metric == "evidence_log10":
             raise KeyFault(
                 "metric", "evidence has no threshold of its own", 'write calibrated: {false_alarms: "1/30d"}'
-            )
-        if metric in LATER_METRICS:
-            raise KeyFault(
-                "metric", f"{metric} is not available yet", "use one that is, such as kl_divergence_debiased"
             )
         if metric in full and metric not in names:
             raise KeyFault("metric", f"{metric} is the exported name", f"write {full[metric]}")

@@ -247,6 +247,11 @@ LEFT_OUT: Final = {
     "driftmon_source_gap_events_total",  # shown with the brokers, when there are some
     "driftmon_source_lag_records",
     "driftmon_source_lag_bytes",
+    "driftmon_log_loss_nats",  # only of log_loss features, whose page shows them together
+    "driftmon_log_loss_lower_bound_nats",
+    "driftmon_log_loss_upper_bound_nats",
+    "driftmon_prediction_entropy_nats",
+    "driftmon_accuracy_ratio",
 }
 
 

@@ -116,3 +116,12 @@ def test_a_row_that_is_no_prediction_is_invalid_for_one_reason(row: list[float],
 def test_what_is_rounded_is_divided_by_its_sum() -> None:
     scores = losses.multiclass(np.array([[0.333, 0.333, 0.333]]), np.array([1]))
     assert scores.loss[0] == pytest.approx(math.log(3), rel=1e-12)
+
+
+def test_the_worked_example_of_the_readme() -> None:
+    scores = losses.multiclass(np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.6, 0.3, 0.1]]), np.array([0, 1, 2]))
+    assert scores.loss.round(4).tolist() == [0.3567, 0.2231, 2.3026]
+    assert scores.entropy.round(4).tolist() == [0.8018, 0.639, 0.8979]
+    assert scores.correct.tolist() == [True, True, False]
+    means = scores.loss.mean(), scores.entropy.mean(), scores.loss.mean() - scores.entropy.mean()
+    assert np.round(means, 4).tolist() == [0.9608, 0.7796, 0.1812]
