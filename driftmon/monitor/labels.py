@@ -142,9 +142,8 @@ class Join:
     def now(self) -> LabelsNow:
         """What there is to tell."""
         tally = self.tally
-        return LabelsNow(
-            tuple(tally.outcomes.items()), tuple(tally.ages), tally.ages_ms, *self.waiting, self.most_bytes
-        )
+        ages, (predictions, labels) = tuple(tally.ages), self.waiting
+        return LabelsNow(tuple(tally.outcomes.items()), ages, tally.ages_ms, predictions, labels, self.most_bytes)
 
     def expire(self, clock_ms: int) -> None:
         """Let go of what waited too long, as the next record would."""
