@@ -17,7 +17,7 @@ from driftmon.render.openmetrics import Family
 Source = Literal["generation", "empty"]
 
 SOURCES: Final[tuple[Source, ...]] = ("generation", "empty")
-TABLES: Final = ("journal", "label", "pane", "seen", "stream")
+TABLES: Final = ("journal", "label", "pane", "seen", "stream", "watched")
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ RULE = [
     ("name: R, metric: psi, above: 1, per: window", ".per: window is none of feature, stream; use one of them"),
     ("name: R, metric: psi, above: 1, notify_after: 7", ".notify_after: must be a duration, is the number 7; write it like 30s, 5m, 1h30m or 7d"),
     ("name: R, detector: {}", ".detector.river: missing; write river: ADWIN"),
-    ("name: R, detector: {river: os.system}", ".detector.river: os.system is no detector of river's; use one of ADWIN, DDM, EDDM, FHDDM, HDDM_A, HDDM_W, KSWIN, PageHinkley"),
+    ("name: R, detector: {river: os.system}", ".detector.river: os.system is no detector of river's; there are ADWIN, DDM, EDDM, FHDDM, HDDM_A, HDDM_W, KSWIN, PageHinkley"),
     ("name: R, detector: {river: Adwin}", ".detector.river: Adwin is no detector of river's; did you mean ADWIN?"),
     ("name: R, detector: {river: ADWIN, params: {detla: 1}}", ".detector.params.detla: is none of delta, clock, max_buckets, min_window_length, grace_period; did you mean delta?"),
     ("name: R, detector: {river: ADWIN, params: {clock: 1.5}}", ".detector.params.clock: must be a whole number, is 1.5; write a whole number"),

@@ -12,7 +12,7 @@ import pytest
 
 from driftmon.monitor.clearing import CLEAR_PANES
 from driftmon.monitor.rules import Verdict
-from tests.simulate import alarms, clearing, dependence, families, looks, means, naming, others, placebo
+from tests.simulate import alarms, clearing, concept, dependence, families, looks, means, naming, others, placebo
 from tests.simulate.engine import EFFECT, PANE_MS, monitor_of, watch
 from tests.simulate.worlds import NULL, PANE, SHIFTS, SWAP, drawn, reference, runs_schema
 
@@ -174,3 +174,13 @@ def test_once_in_is_the_pane_times_the_evidence() -> None:
     alert = seen.changes[-1].alert
     assert alert.once_in_ms == pytest.approx(10**alert.evidence_log10 * PANE_MS)
     assert math.isfinite(alert.once_in_ms)
+
+
+def test_labels_that_change_their_meaning_are_noticed_at_equal_false_alarms() -> None:
+    """Half a world: two runs, the settings that the whole table finds for these."""
+    for method in ("**driftmon** LogLossDriftDetector", "ADWIN of the loss"):
+        found = concept.waits(method, "Phishing, 15 % flipped", 2)
+        assert found is not None
+        assert np.isfinite(found).all(), method
+        assert found.max() <= 500, method
+    assert concept.rise("Phishing, 15 % flipped", 2) > 0.3
