@@ -17,7 +17,7 @@ from driftmon.render.openmetrics import Family
 Source = Literal["generation", "empty"]
 
 SOURCES: Final[tuple[Source, ...]] = ("generation", "empty")
-TABLES: Final = ("journal", "pane", "seen", "stream")
+TABLES: Final = ("alert", "change", "clock", "counter", "gathered", "journal", "owed", "pane", "seen", "stream")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from driftmon.daemon.clock_rows import read_clocks
 from driftmon.daemon.database import Database
 from driftmon.daemon.deltas import Delta, as_snapshot, flat, nested, unpacked
 from driftmon.daemon.repeats import KEEP_S, KEYS, Key
+from driftmon.daemon.sealing import seal
 from driftmon.daemon.state_health import StateHealth
 from driftmon.daemon.streams import Saved
 from driftmon.monitor.rules import Alert
@@ -84,7 +85,7 @@ def head_of(saved: Saved) -> bytes:
 
 def read_state(database: Database, stream: str) -> Found | None:
     """The state of a stream with its journal; None if there is none."""
-    rows = database.rows("SELECT shape, reference, head FROM stream WHERE name = ?", stream)
+    rows = database.rows("SELECT shape, reference, head, crc FROM stream WHERE name = ?", stream)
     try:
         return _read(database, stream, rows) if rows else None
     except (ValueError, KeyError, TypeError) as fault:
@@ -95,12 +96,14 @@ def read_state(database: Database, stream: str) -> Found | None:
 
 def _read(database: Database, stream: str, rows: list[Any]) -> Found:
     shape, reference, head = Snapshot.from_bytes(rows[0][0]), rows[0][1], json.loads(rows[0][2])
+    if rows[0][3] not in (None, seal(rows[0][2])):
+        raise ValueError("its checksum is wrong")
     places = _panes(database.rows("SELECT ring, pane, crc, data FROM pane WHERE stream = ?", stream), database.health)
     snapshot = _filled(shape, places, head)
     clocks = read_clocks(database, stream, shape.schema)
     counted = snapshot.counts
     for seq, crc, data in database.rows("SELECT seq, crc, delta FROM journal WHERE stream = ? ORDER BY seq", stream):
-        if zlib.crc32(data) == crc:
+        if crc in (seal(stream, data), zlib.crc32(data)):  # the latter: version 1
             snapshot = snapshot.merge(as_snapshot(msgspec.msgpack.decode(data, type=Delta), shape.schema))
         else:
             database.health.damaged("journal")
@@ -157,22 +160,26 @@ def _filled(shape: Snapshot, places: Mapping[Place, Counts], head: Mapping[str, 
 
 def write_positions(connection: sqlite3.Connection, stream: str, positions: Mapping[str, Position]) -> None:
     """How far the sources of a stream were counted."""
-    rows = [(stream, origin, json.dumps(dict(position))) for origin, position in positions.items()]
-    connection.executemany("INSERT OR REPLACE INTO offset VALUES (?, ?, ?)", rows)
+    cells = [(stream, origin, json.dumps(dict(position))) for origin, position in positions.items()]
+    rows = [(*row, seal(*row)) for row in cells]
+    connection.executemany("INSERT OR REPLACE INTO offset VALUES (?, ?, ?, ?)", rows)
 
 
 def write_seen(connection: sqlite3.Connection, seen: Mapping[Key, Settled], at_ms: int) -> None:
     """Batches that were counted, with what their senders were told."""
-    rows = [(*key, at_ms, json.dumps(msgspec.to_builtins(outcome)).encode()) for key, outcome in seen.items()]
-    connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", rows)
+    told = {key: json.dumps(msgspec.to_builtins(outcome)).encode() for key, outcome in seen.items()}
+    rows = [(*key, at_ms, data, zlib.crc32(data)) for key, data in told.items()]
+    connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)", rows)
 
 
 def read_seen(database: Database) -> dict[Key, tuple[int, Settled]]:
     """Oldest first: when, and what their senders were told."""
-    rows = database.rows("SELECT stream, key, at_ms, outcome FROM seen ORDER BY at_ms, rowid")
+    rows = database.rows("SELECT stream, key, at_ms, outcome, crc FROM seen ORDER BY at_ms, rowid")
     found = {}
-    for stream, key, at_ms, told in rows:
+    for stream, key, at_ms, told, crc in rows:
         try:
+            if crc not in (None, zlib.crc32(told)):
+                raise ValueError("its checksum is wrong")
             found[stream, key] = (at_ms, msgspec.convert(json.loads(told), Settled))
         except ValueError:
             database.health.damaged("seen")

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from tests.campaigns.load import difference, expected
-from tests.campaigns.nursery import Child, Nursery
-from tests.campaigns.show import table
 
 from driftmon.monitor.snapshot import Snapshot
 from tests.campaigns.growing import STYLES, Log, Writer
+from tests.campaigns.load import difference, expected
+from tests.campaigns.nursery import Child, Nursery
+from tests.campaigns.show import table
 from tests.daemon.kit import ready_config, stream
 
 KILLS_AN_EPISODE: Final = 20  # the rotated files of an episode all stay
