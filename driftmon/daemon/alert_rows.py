@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from driftmon.daemon.database import Database
+from driftmon.daemon.sealing import seal, sound
 from driftmon.monitor.rules import Alert
 
 Standing: TypeAlias = tuple[Any, ...]
@@ -34,8 +35,8 @@ def write_alerts(
         now[key] = standing(alert)
         if written.get(key) != now[key]:
             data = json.dumps(msgspec.to_builtins(alert)).encode()  # not msgspec: they have NaN and infinity
-            rows.append((stream, key, data))
-    connection.executemany("INSERT OR REPLACE INTO alert VALUES (?, ?, ?)", rows)
+            rows.append((stream, key, data, seal(stream, key, data)))
+    connection.executemany("INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?)", rows)
     gone = [(stream, key) for key in written if key not in now]
     connection.executemany("DELETE FROM alert WHERE stream = ? AND key = ?", gone)
     return now
@@ -43,5 +44,5 @@ def write_alerts(
 
 def read_alerts(database: Database, stream: str) -> tuple[Alert, ...]:
     """In the order of their keys."""
-    rows = database.rows("SELECT data FROM alert WHERE stream = ? ORDER BY key", stream)
-    return tuple(msgspec.convert(json.loads(data), Alert) for (data,) in rows)
+    rows = database.rows("SELECT stream, key, data, crc FROM alert WHERE stream = ? ORDER BY key", stream)
+    return tuple(msgspec.convert(json.loads(data), Alert) for *_, data in sound("alert", rows, database.health))

@@ -56,6 +56,7 @@ def read_clocks(database: Database, stream: str, schema: Schema) -> StoredClocks
     for crc, data in database.rows("SELECT crc, data FROM clock WHERE stream = ?", stream):
         if zlib.crc32(data) == crc:
             return _unpacked(msgspec.msgpack.decode(zlib.decompress(data)), schema)
+        database.health.damaged("clock")
         log.error("stream %s: its clocks are damaged; seconds in drift and last observations start anew", stream)
     return None
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from driftmon.daemon.database import Database
+from driftmon.daemon.sealing import seal, sound
 
 Counter: TypeAlias = tuple[str, str, tuple[str, ...]]
 Counters: TypeAlias = Mapping[Counter, int]
@@ -18,14 +19,16 @@ Counters: TypeAlias = Mapping[Counter, int]
 
 def write_counters(connection: sqlite3.Connection, now: Counters, written: Counters) -> None:
     """Those that differ from what was written."""
-    rows = [
+    cells = [
         (stream, name, json.dumps(labels), value)
         for (stream, name, labels), value in now.items()
         if written.get((stream, name, labels)) != value
     ]
-    connection.executemany("INSERT OR REPLACE INTO counter VALUES (?, ?, ?, ?)", rows)
+    rows = [(*row, seal(*row)) for row in cells]
+    connection.executemany("INSERT OR REPLACE INTO counter VALUES (?, ?, ?, ?, ?)", rows)
 
 
 def read_counters(database: Database) -> dict[Counter, int]:
-    rows = database.rows("SELECT stream, name, labels, value FROM counter")
-    return {(stream, name, tuple(json.loads(labels))): value for stream, name, labels, value in rows}
+    rows = database.rows("SELECT stream, name, labels, value, crc FROM counter")
+    found = sound("counter", rows, database.health)
+    return {(stream, name, tuple(json.loads(labels))): value for stream, name, labels, value in found}

@@ -38,6 +38,7 @@ def read_gathered(database: Database, stream: str, specs: Sequence[FeatureSpec])
     found: list[Rows] = []
     for seq, crc, data in database.rows("SELECT seq, crc, data FROM gathered WHERE stream = ? ORDER BY seq", stream):
         if zlib.crc32(data) != crc:
+            database.health.damaged("gathered")
             log.error("stream %s: entry %d of its warm-up is damaged; its rows are lost", stream, seq)
         elif (rows := unpacked_rows(data, specs)) is not None:
             found.append(rows)

@@ -7,13 +7,13 @@ kept until its commit is done, so one that failed can be tried again.
 from __future__ import annotations
 
 import sqlite3
-import zlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
 from driftmon.daemon import deltas
+from driftmon.daemon.sealing import seal
 from driftmon.daemon.streams import Stream
 from driftmon.monitor.monitor import Monitor
 from driftmon.monitor.snapshot import Snapshot
@@ -73,7 +73,7 @@ class Journal:
             return 0
         last = head.seq
         for delta in head.waiting:
-            row = (name, zlib.crc32(delta), delta)
+            row = (name, seal(name, delta), delta)
             last = connection.execute("INSERT INTO journal (stream, crc, delta) VALUES (?, ?, ?)", row).lastrowid or 0
         return last
 

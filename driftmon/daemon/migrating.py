@@ -27,6 +27,9 @@ def version_of(connection: sqlite3.Connection) -> int:
     found = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
     if found is None or not isinstance(found[0], int) or found[0] < 1:
         raise Damaged("it does not say its version")
+    (again,) = connection.execute("PRAGMA user_version").fetchone()
+    if again != (found[0] if found[0] > 1 else 0):  # a number alone could be a flipped bit, and no start would help
+        raise Damaged(f"it says two versions, {found[0]} and {again}")
     return int(found[0])
 
 
@@ -45,6 +48,7 @@ def migrate(connection: sqlite3.Connection, path: Path, version: int) -> None:
             for statement in _statements(SCRIPTS[newer]):
                 connection.execute(statement)
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('schema_version', ?)", (newer,))
+            connection.execute(f"PRAGMA user_version = {newer if newer > 1 else 0}")
             connection.execute("COMMIT")
         except sqlite3.Error as fault:
             if code_of(fault) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT):

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from driftmon.daemon.database import Database
+from driftmon.daemon.sealing import seal, sound
 from driftmon.monitor.rules import Change
 
 Debt: TypeAlias = tuple[str, str]  # target and fingerprint
@@ -51,14 +52,16 @@ def merged(one: Progress, other: Progress) -> Progress:
 
 
 def write_news(connection: sqlite3.Connection, news: News) -> None:
-    rows = [(number, json.dumps(msgspec.to_builtins(change)).encode()) for number, change in news.changes.items()]
-    connection.executemany("INSERT OR REPLACE INTO change VALUES (?, ?)", rows)
+    cells = [(number, json.dumps(msgspec.to_builtins(change)).encode()) for number, change in news.changes.items()]
+    rows = [(*row, seal(*row)) for row in cells]
+    connection.executemany("INSERT OR REPLACE INTO change VALUES (?, ?, ?)", rows)
     progress = news.progress
     for debt, data in progress.owed.items():
         if data is None:
             connection.execute("DELETE FROM owed WHERE (target, fingerprint) = (?, ?)", debt)
         else:
-            connection.execute("INSERT OR REPLACE INTO owed VALUES (?, ?, ?)", (*debt, json.dumps(data).encode()))
+            row = (*debt, json.dumps(data).encode())
+            connection.execute("INSERT OR REPLACE INTO owed VALUES (?, ?, ?, ?)", (*row, seal(*row)))
     if progress.taken:
         connection.execute("DELETE FROM change WHERE number <= ?", (progress.taken,))
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('changes_taken', ?)", (progress.taken,))
@@ -66,10 +69,12 @@ def write_news(connection: sqlite3.Connection, news: News) -> None:
 
 def read_owing(database: Database) -> Owing:
     taken = database.rows("SELECT value FROM meta WHERE key = 'changes_taken'")
-    owed = database.rows("SELECT target, fingerprint, data FROM owed ORDER BY rowid")
-    changes = database.rows("SELECT data FROM change ORDER BY number")
+    owed = database.rows("SELECT target, fingerprint, data, crc FROM owed ORDER BY rowid")
+    found = database.rows("SELECT number, data, crc FROM change ORDER BY number")
+    changes = list(sound("change", found, database.health))
+    last = taken[0][0] if taken else 0
     return Owing(
-        taken[0][0] if taken else 0,
-        {(target, fingerprint): json.loads(data) for target, fingerprint, data in owed},
-        tuple(msgspec.convert(json.loads(data), Change) for (data,) in changes),
+        changes[-1][0] - len(changes) if changes else last,  # as if none were missing: no number is given twice
+        {(target, about): json.loads(data) for target, about, data in sound("owed", owed, database.health)},
+        tuple(msgspec.convert(json.loads(data), Change) for _, data in changes),
     )

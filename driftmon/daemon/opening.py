@@ -21,6 +21,7 @@ from driftmon.daemon.generations import generations_of, sweep
 from driftmon.daemon.log_check import damage_of
 from driftmon.daemon.migrating import migrate, missing_tables, version_of
 from driftmon.daemon.recovery import recover, resume
+from driftmon.daemon.sealing import look_at_positions, look_for_strays
 from driftmon.daemon.state_folder import claimed, in_use, sync_names, warn_of_filesystem
 from driftmon.daemon.tables import VERSION
 
@@ -66,6 +67,7 @@ def _whole(path: Path, claim: Descriptor) -> Database:
             recovery = recover(path, fault, recovery)
     database = Database(path, connection, pin, claim)
     database.health.recovery = recovery
+    look_for_strays(connection, database.health)
     if cut_short:
         # The log begins anew: it holds no frames of two runs. What a failed sync left in the page cache alone, where no
         # later sync of the log would write it again, is written.
@@ -76,10 +78,13 @@ def _whole(path: Path, claim: Descriptor) -> Database:
 
 def _opened(path: Path) -> tuple[sqlite3.Connection, Descriptor]:
     _look_at_kind(path)
+    there = path.exists()
     pin = Descriptor(path, os.O_RDWR | os.O_CREAT)
     for end in ("-wal", "-journal"):
         _look_at_kind(path.with_name(path.name + end))
     _look_at_content(path, pin)
+    if there and os.fstat(pin.number).st_size == 0:
+        log.warning("%s is empty, as after a first start that was cut short; every stream starts empty", path)
     connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     connection.text_factory = _text
     try:
@@ -87,11 +92,11 @@ def _opened(path: Path) -> tuple[sqlite3.Connection, Descriptor]:
             connection.execute(f"PRAGMA {pragma}").fetchall()
         _prepare(connection, path)
         connection.execute("PRAGMA synchronous=FULL")  # EXTRA only matters while files come and go
+        sync_names(path.parent)  # SQLite does not look whether its own sync of the folder failed
     except BaseException as fault:
         connection.close()
         pin.close()
         raise _refusal(fault, path) from fault
-    sync_names(path.parent)  # SQLite does not look whether its own sync of the folder failed
     return connection, pin
 
 
@@ -138,6 +143,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if missing := missing_tables(connection, version):
         raise Damaged(f"it has no table {missing[0]}")
     migrate(connection, path, version)
+    look_at_positions(connection)
     _begin(connection, path)
 
 

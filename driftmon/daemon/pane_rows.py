@@ -15,6 +15,7 @@ import numpy as np
 
 from driftmon.daemon.alert_rows import Standing
 from driftmon.daemon.deltas import packed
+from driftmon.daemon.sealing import seal
 from driftmon.daemon.state_rows import Found, Place, head_of, panes_of, shape_of
 from driftmon.daemon.streams import Saved
 from driftmon.stats.schema import Counts
@@ -42,7 +43,7 @@ def save_panes(connection: sqlite3.Connection, name: str, saved: Saved, written:
         written = None
         connection.execute("DELETE FROM pane WHERE stream = ?", (name,))
         connection.execute("DELETE FROM offset WHERE stream = ?", (name,))
-        connection.execute("INSERT OR REPLACE INTO stream VALUES (?, ?, ?, x'')", (name, *shape_of(saved)))
+        connection.execute("INSERT OR REPLACE INTO stream VALUES (?, ?, ?, x'', 0)", (name, *shape_of(saved)))
     held, now = {} if written is None else written.panes, panes_of(saved.snapshot)
     gone = [(name, *place) for place in held.keys() - now.keys()]
     connection.executemany("DELETE FROM pane WHERE (stream, ring, pane) = (?, ?, ?)", gone)
@@ -52,7 +53,8 @@ def save_panes(connection: sqlite3.Connection, name: str, saved: Saved, written:
             data = packed(counts)
             row = (name, *place, zlib.crc32(data), data)
             connection.execute("INSERT OR REPLACE INTO pane VALUES (?, ?, ?, ?, ?)", row)
-    connection.execute("UPDATE stream SET head = ? WHERE name = ?", (head_of(saved), name))
+    head = head_of(saved)
+    connection.execute("UPDATE stream SET head = ?, crc = ? WHERE name = ?", (head, seal(head), name))
     connection.execute("DELETE FROM gathered WHERE stream = ?", (name,))
     return Written(meaning, now, at_ms, None if written is None else written.alerts)
 

@@ -17,7 +17,9 @@ from driftmon.render.openmetrics import Family
 Source = Literal["generation", "empty"]
 
 SOURCES: Final[tuple[Source, ...]] = ("generation", "empty")
-TABLES: Final = ("journal", "label", "pane", "seen", "stream", "watched")
+TABLES: Final = (
+    "alert", "change", "clock", "counter", "gathered", "journal", "label", "owed", "pane", "seen", "stream", "watched",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

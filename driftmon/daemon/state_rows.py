@@ -22,6 +22,7 @@ from driftmon.daemon.clock_rows import read_clocks
 from driftmon.daemon.database import Database
 from driftmon.daemon.deltas import Delta, Sum, flat, nested, unpacked
 from driftmon.daemon.repeats import KEEP_S, KEYS, Key
+from driftmon.daemon.sealing import seal
 from driftmon.daemon.state_health import StateHealth
 from driftmon.daemon.streams import Saved
 from driftmon.daemon.watched_rows import read_watched
@@ -86,7 +87,7 @@ def head_of(saved: Saved) -> bytes:
 
 def read_state(database: Database, stream: str, known: Iterable[Schema] = ()) -> Found | None:
     """The state of a stream with its journal; None if there is none. Bins that are `known` need not be read."""
-    rows = database.rows("SELECT shape, reference, head FROM stream WHERE name = ?", stream)
+    rows = database.rows("SELECT shape, reference, head, crc FROM stream WHERE name = ?", stream)
     try:
         return _read(database, stream, rows, known) if rows else None
     except (ValueError, KeyError, TypeError) as fault:
@@ -96,6 +97,8 @@ def read_state(database: Database, stream: str, known: Iterable[Schema] = ()) ->
 
 
 def _read(database: Database, stream: str, rows: list[Any], known: Iterable[Schema]) -> Found:
+    if rows[0][3] not in (None, seal(rows[0][2])):
+        raise ValueError("its checksum is wrong")
     reference = None if rows[0][1] is None else Snapshot.from_bytes(rows[0][1])
     known = [*known, *([] if reference is None else [reference.schema])]
     shape, head = shape_from_bytes(rows[0][0], known), json.loads(rows[0][2])
@@ -106,7 +109,7 @@ def _read(database: Database, stream: str, rows: list[Any], known: Iterable[Sche
     for seq, crc, data in database.rows("SELECT seq, crc, delta FROM journal WHERE stream = ? ORDER BY seq", stream):
         if clocks is not None and counted is None and seq > clocks.seq:
             counted = counts.counts.copy()
-        if zlib.crc32(data) == crc:
+        if crc in (seal(stream, data), zlib.crc32(data)):  # the latter: version 1
             counts.add(msgspec.msgpack.decode(data, type=Delta))
         else:
             database.health.damaged("journal")
@@ -164,23 +167,26 @@ def _filled(shape: Snapshot, places: Mapping[Place, Counts], head: Mapping[str, 
 
 def write_positions(connection: sqlite3.Connection, stream: str, positions: Mapping[str, Position]) -> None:
     """How far the sources of a stream were counted."""
-    rows = [(stream, origin, json.dumps(dict(position))) for origin, position in positions.items()]
-    connection.executemany("INSERT OR REPLACE INTO offset VALUES (?, ?, ?)", rows)
+    cells = [(stream, origin, json.dumps(dict(position))) for origin, position in positions.items()]
+    rows = [(*row, seal(*row)) for row in cells]
+    connection.executemany("INSERT OR REPLACE INTO offset VALUES (?, ?, ?, ?)", rows)
 
 
 def write_seen(connection: sqlite3.Connection, seen: Mapping[Key, Settled], at_ms: int) -> None:
     """Batches that were counted, with what their senders were told, but for the errors: those may be long."""
-    told = {key: msgspec.to_builtins(replace(outcome, errors=())) for key, outcome in seen.items()}
-    rows = [(*key, at_ms, json.dumps(outcome).encode()) for key, outcome in told.items()]
-    connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", rows)
+    told = {key: json.dumps(msgspec.to_builtins(replace(outcome, errors=()))).encode() for key, outcome in seen.items()}
+    rows = [(*key, at_ms, data, zlib.crc32(data)) for key, data in told.items()]
+    connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)", rows)
 
 
 def read_seen(database: Database) -> dict[Key, tuple[int, Settled]]:
     """Oldest first: when, and what their senders were told."""
-    rows = database.rows("SELECT stream, key, at_ms, outcome FROM seen ORDER BY at_ms, rowid")
+    rows = database.rows("SELECT stream, key, at_ms, outcome, crc FROM seen ORDER BY at_ms, rowid")
     found = {}
-    for stream, key, at_ms, told in rows:
+    for stream, key, at_ms, told, crc in rows:
         try:
+            if crc not in (None, zlib.crc32(told)):
+                raise ValueError("its checksum is wrong")
             found[stream, key] = (at_ms, msgspec.convert(json.loads(told), Settled))
         except ValueError:
             database.health.damaged("seen")

@@ -25,19 +25,26 @@ CREATE INDEX seen_at ON seen (at_ms);
 MIGRATIONS: Final[Mapping[int, str]] = {
     # 2: alerts leave `stream.head`, where all were written again for each that changed (an old head is still
     #    read until its stream is saved again); clocks, counters, notifications and the rows of a warm-up are kept too.
+    #    Cells that no index and no checksum guarded have a seal; rows that version 1 wrote are without.
     2: """
-CREATE TABLE alert (stream TEXT, key TEXT, data BLOB NOT NULL, PRIMARY KEY (stream, key)) STRICT;
+CREATE TABLE alert (stream TEXT, key TEXT, data BLOB NOT NULL, crc INTEGER NOT NULL,
+                    PRIMARY KEY (stream, key)) STRICT;
 CREATE TABLE clock (stream TEXT PRIMARY KEY, crc INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
-CREATE TABLE counter (stream TEXT, name TEXT, labels TEXT, value INTEGER NOT NULL,
+CREATE TABLE counter (stream TEXT, name TEXT, labels TEXT, value INTEGER NOT NULL, crc INTEGER NOT NULL,
                       PRIMARY KEY (stream, name, labels)) STRICT;
 CREATE TABLE gathered (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
-CREATE TABLE change (number INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+CREATE TABLE change (number INTEGER PRIMARY KEY, data BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;
+CREATE TABLE owed (target TEXT, fingerprint TEXT, data BLOB NOT NULL, crc INTEGER NOT NULL,
+                   PRIMARY KEY (target, fingerprint)) STRICT;
 CREATE TABLE label (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, last INTEGER NOT NULL, crc INTEGER NOT NULL,
                     data BLOB NOT NULL) STRICT;
-CREATE INDEX label_of ON label (stream, last);
 CREATE TABLE labels (stream TEXT PRIMARY KEY, crc INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
 CREATE TABLE watched (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, rule TEXT NOT NULL, feature TEXT NOT NULL,
                       crc INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
-CREATE TABLE owed (target TEXT, fingerprint TEXT, data BLOB NOT NULL, PRIMARY KEY (target, fingerprint)) STRICT;
+CREATE INDEX gathered_of ON gathered (stream);
+CREATE INDEX label_of ON label (stream, last);
+ALTER TABLE stream ADD COLUMN crc INTEGER;
+ALTER TABLE offset ADD COLUMN crc INTEGER;
+ALTER TABLE seen ADD COLUMN crc INTEGER;
 """,
 }

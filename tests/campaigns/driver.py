@@ -76,6 +76,7 @@ class Driver:
         self.mark(f"acked {' '.join(map(str, numbers))}")
 
     def _checkpoint(self, store: Store) -> None:
+        store.ticking(self._streams)
         for one in self._streams.values():
             one.tick(self._at_ms)
         store.closed_panes(self._streams)

@@ -90,9 +90,9 @@ class Log(threading.Thread):
 class Writer(threading.Thread):
     """One connection after the other to a Unix socket: sends, shuts down, waits for the answer, never repeats."""
 
-    def __init__(self, path: Path, seed: int) -> None:
+    def __init__(self, path: Path, seed: int, pause_s: float = 0.003) -> None:
         super().__init__(daemon=True)
-        self.path, self.over = path, threading.Event()
+        self.path, self.over, self._pause_s = path, threading.Event(), pause_s
         self.answered: list[dict[str, Any]] = []
         self.unanswered: list[dict[str, Any]] = []
         self.connections = 0
@@ -100,7 +100,7 @@ class Writer(threading.Thread):
         self._seed = seed
 
     def run(self) -> None:
-        while not self.over.wait(0.003):
+        while not self.over.wait(self._pause_s):
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
                 one.settimeout(REPLY_S)
                 try:

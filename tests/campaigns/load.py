@@ -106,14 +106,15 @@ class Sender(threading.Thread):
 
 
 class Writer(threading.Thread):
-    """Appends to the followed file, now and then only a part of a line."""
+    """Appends to the followed file or a pipe, now and then only a part of a line."""
 
     def __init__(self, path: Path, seed: int, pause_s: float = 0.002) -> None:
         super().__init__(daemon=True)
         self.path, self.over = path, threading.Event()
         self.sent: list[dict[str, Any]] = []
         self._seed, self._pause_s = seed, pause_s
-        path.touch()
+        if not path.exists():
+            path.touch()
 
     def run(self) -> None:
         chance = random.Random(self._seed)

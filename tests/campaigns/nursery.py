@@ -17,7 +17,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Final
 
-DEADLINE_S: Final = 30.0
+DEADLINE_S: Final = 120.0  # of a start, on a machine that does much else
 LOCAL: Final = ("--web.listen-address", "127.0.0.1:0", "--api.listen-address", "127.0.0.1:0")
 
 
@@ -57,7 +57,7 @@ class Nursery:
 class Child:
     """A daemon of a nursery, or of the command line where there is none."""
 
-    def __init__(self, nursery: Nursery | None, config: Path, *flags: str) -> None:
+    def __init__(self, nursery: Nursery | None, config: Path, *flags: str, stdin: int = subprocess.DEVNULL) -> None:
         self.log = config.parent / f"log-{time.monotonic_ns()}"
         self._nursery = nursery
         arguments = ["run", "--config.file", str(config), *LOCAL, *flags]
@@ -66,7 +66,7 @@ class Child:
             return
         with self.log.open("wb") as log:
             command = [sys.executable, "-m", "driftmon", *arguments]
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=stdin)
         self.pid = self._process.pid
 
     def listens(self) -> bool:

@@ -133,7 +133,8 @@ class World:
             if (state / name).exists():
                 shutil.copy(state / name, image / name)
         await self._bury(running, asyncio.all_tasks() - before - self.mine - {asyncio.current_task()})
-        store._database.close()
+        for one in (store._database.connection, store._database.pin, store._database._claim):
+            one.close()  # no orderly end; once more after one does no harm
         shutil.rmtree(state)
         self.armed = ""
 

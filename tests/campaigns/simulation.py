@@ -72,7 +72,9 @@ async def _run(world: World, until_s: float) -> None:
     watching = asyncio.create_task(_watch(world))
     chaotic = asyncio.create_task(chaos(world, until_s))
     world.mine |= {living, watching, chaotic, *loads}
-    await chaotic
+    await asyncio.wait({chaotic, living}, return_when=asyncio.FIRST_COMPLETED)
+    if living.done():
+        living.result()  # it lives for ever, unless a start raises
     try:
         async with asyncio.timeout(HOUR_S):
             await asyncio.gather(*loads)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 import tempfile
 import time
@@ -18,6 +19,7 @@ from typing import Final
 import numpy as np
 
 from driftmon.monitor.snapshot import Snapshot
+from tests.campaigns import growing
 from tests.campaigns.load import Sender, Writer, difference
 from tests.campaigns.nursery import Child
 from tests.campaigns.show import table
@@ -26,6 +28,7 @@ from tests.daemon.kit import ready_config, stream
 SHORT_S: Final = 90.0
 LONG_S: Final = 600.0
 EACH_S: Final = 0.5
+LEAST_LOOKS: Final = 24
 WARM_SHARE: Final = 0.4  # caches, keys of requests and panes fill up first
 SLOPE_MIB_AN_HOUR: Final = 60.0  # over minutes; the keys of 15 minutes are still being gathered
 WAL_BYTES: Final = 12 * 1024 * 1024
@@ -69,13 +72,23 @@ def soak(folder: Path, seconds: float) -> tuple[list[Look], list[str], int]:
     """What was seen, what was wrong, how many records."""
     followed, state = folder / "a.ndjson", folder / "state"
     sources = [{"type": "http"}, {"type": "file", "path": str(followed), "follow": True}]
-    config = ready_config(folder, {"s": stream(sources=sources), "t": stream(tick="1s")})
+    unix, (reading, writing) = folder / "u.sock", os.pipe()
+    streams = {
+        "s": stream(sources=sources),
+        "t": stream(tick="1s"),
+        "u": stream(sources=[{"type": "unix", "path": str(unix)}], tick="1s"),
+        "i": stream(sources=[{"type": "stdin"}], tick="1s"),
+    }
+    config = ready_config(folder, streams)
     fast = Sender("s", 1, pause_s=0.005, keyed=False)  # 100,000 keys are kept for 15 minutes, and would be growth
     senders = [fast, Sender("t", 500_000, shift=2.0, pause_s=0.5, large=True)]
-    writer = Writer(followed, 3, pause_s=0.02)
-    child, looks, faults = Child(None, config, "--storage.path", str(state)), [], []
+    writer, piping = Writer(followed, 3, pause_s=0.02), Writer(Path(f"/proc/self/fd/{writing}"), 4, pause_s=0.02)
+    local = growing.Writer(unix, 700_000, pause_s=0.05)
+    child, looks, faults = Child(None, config, "--storage.path", str(state), stdin=reading), [], []
+    os.close(reading)
     child.wait_until_it_listens()
-    everything: list[Sender | Writer] = [*senders, writer]
+    everything: list[Sender | Writer] = [*senders, writer, piping]
+    local.start()
     for thread in everything:
         thread.start()
     for sender in senders:
@@ -89,21 +102,29 @@ def soak(folder: Path, seconds: float) -> tuple[list[Look], list[str], int]:
         time.sleep(EACH_S)
     for thread in everything:
         thread.over.set()
+    local.over.set()
     for thread in everything:
         thread.join(30)
+    local.join(30)
+    os.close(writing)
     time.sleep(2.0)  # the followed file is read to its end
-    for name, rows in {"s": [*senders[0].sent, *writer.sent], "t": senders[1].sent}.items():
+    sent = {"s": [*senders[0].sent, *writer.sent], "t": senders[1].sent, "u": local.answered, "i": piping.sent}
+    for name, rows in sent.items():
         if fault := difference(Snapshot.from_bytes(child.get(f"/api/v1/streams/{name}/snapshot")), rows):
             faults.append(f"stream {name}: {fault}")
-    faults += [fault for sender in senders for fault in sender.faults]
+    faults += [*local.faults, *(fault for sender in senders for fault in sender.faults)]
+    if local.unanswered:
+        faults.append(f"{len(local.unanswered)} records over the Unix socket had no answer")
     if (code := child.end()) != 0:
         faults.append(f"SIGTERM: exit {code}")
-    return looks, faults, sum(len(one.sent) for one in everything)
+    return looks, faults, sum(map(len, sent.values()))
 
 
 def judge(looks: list[Look], most_slope: float) -> tuple[list[tuple[str, object, object, object, str]], list[str]]:
     """Rows of a table, and faults."""
     warm = looks[int(len(looks) * WARM_SHARE) :]
+    if len(warm) < LEAST_LOOKS:
+        return [], [f"{len(warm)} looks are too few to judge by"]
     found, half = slope(warm)
     faults = []
     if found - half > most_slope:

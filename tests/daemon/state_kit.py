@@ -20,7 +20,7 @@ def note(database: Database, name: str, times: int = 1) -> None:
     for number in range(times):
         with database.transaction() as connection:
             row = (name, f"{name}-{number}", b"x" * 9000)
-            connection.execute("INSERT INTO seen VALUES (?, ?, 0, ?)", row)
+            connection.execute("INSERT INTO seen VALUES (?, ?, 0, ?, NULL)", row)
 
 
 def noted(database: Database) -> list[str]:

@@ -119,6 +119,7 @@ def test_a_newer_version_is_told_and_what_to_do(tmp_path: Path) -> None:
     with opened(tmp_path):
         pass
     by_hand(tmp_path / "state.db", "UPDATE meta SET value = 99 WHERE key = 'schema_version'")
+    by_hand(tmp_path / "state.db", "PRAGMA user_version = 99")
     code, message = refused(tmp_path)
     assert code == 73
     assert f"its version is 99, this one knows {VERSION}); use that one, or another --storage.path" in message
@@ -189,6 +190,7 @@ def test_a_run_that_did_not_end_cleanly_is_told_once(tmp_path: Path, caplog: pyt
     with opened(tmp_path) as database:
         assert meta(database)["instance_id"] == identity
         with database.transaction() as connection:
+            connection.execute("INSERT INTO stream VALUES ('s', x'', NULL, x'', NULL)")
             connection.execute("INSERT INTO journal (stream, crc, delta) VALUES ('s', 0, x'')")
     assert caplog.text == ""
     by_hand(tmp_path / "state.db", "UPDATE meta SET value = 0 WHERE key = 'clean_shutdown'")

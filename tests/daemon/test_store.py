@@ -225,6 +225,7 @@ def test_a_folder_that_cannot_be_made_exits_73(tmp_path: Path) -> None:
 def test_a_newer_state_is_refused_and_left_alone(tmp_path: Path) -> None:
     Store(tmp_path).close()
     change(tmp_path, "UPDATE meta SET value = 3 WHERE key = 'schema_version'")
+    change(tmp_path, "PRAGMA user_version = 3")
     for _ in range(2):
         with pytest.raises(StorageError, match="written by a newer driftmon") as refused:
             Store(tmp_path)
