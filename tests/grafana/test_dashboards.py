@@ -244,6 +244,10 @@ LEFT_OUT: Final = {
     "driftmon_source_gap_events_total",  # shown with the brokers, when there are some
     "driftmon_source_lag_records",
     "driftmon_source_lag_bytes",
+    "driftmon_ingest_sampled_out_records_total",  # with `overload: sample` only, which is opt-in
+    "driftmon_sampling_ratio",
+    "driftmon_clock_steps_total",  # for incidents
+    "driftmon_clock_offset_seconds",
 }
 
 
