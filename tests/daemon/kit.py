@@ -11,6 +11,7 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,13 @@ def write_config(folder: Path, streams: Mapping[str, Any] | None = None, **more:
     return path
 
 
+_sample = cache(records)
+
+
 def write_reference(config: Path, rows: int = 2000, name: str = "s") -> Snapshot:
     """Count a reference for the stream where its configuration says it lies."""
     settings = load(config, {}).streams[name]
-    sample = records(rows)
+    sample = _sample(rows)
     columns = {spec.name: [row.get(spec.name) for row in sample] for spec in settings.features}
     snapshot = reference_of(columns, settings.features)
     assert settings.reference.path is not None

@@ -223,7 +223,7 @@ def test_records_come_by_unix_socket_and_by_pipe(tmp_path: Path) -> None:
         (["--api.listen-address", "0.0.0.0:0"], 2, "is reachable from other machines"),
         (["--api.listen-address", "nonsense"], 2, "'nonsense' is no address"),
         (["--web.config.file", "x"], 2, "x: cannot be read, no such file or directory; check the name"),
-        (["--storage.path", "driftmon.yaml"], 73, "choose a folder this user may write"),
+        (["--storage.path", "driftmon.yaml"], 73, "choose a folder on a disk with room that this user may write"),
     ],
 )
 def test_what_keeps_it_from_starting_is_one_message_and_an_exit_code(

@@ -181,7 +181,7 @@ def test_weights_outlive_a_crash_and_a_checkpoint(tmp_path: Path) -> None:
                 store.ticking({"s": stream})
                 stream.tick(MINUTE * len(expected))
                 store.closed_panes({"s": stream})
-                store.checkpoint({"s": stream}, {}, 0)
+                store.checkpoint({"s": stream}, {}, 0, fold=True)
             else:
                 store.commit({"s": stream}, {}, 0)
         assert stream.monitor is not None

@@ -253,6 +253,10 @@ LEFT_OUT: Final = {
     "driftmon_log_loss_upper_bound_nats",
     "driftmon_prediction_entropy_nats",
     "driftmon_accuracy_ratio",
+    "driftmon_ingest_sampled_out_records_total",  # with `overload: sample` only, which is opt-in
+    "driftmon_sampling_ratio",
+    "driftmon_clock_steps_total",  # for incidents
+    "driftmon_clock_offset_seconds",
 }
 
 
