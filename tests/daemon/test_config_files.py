@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from driftmon.cli.support.fleet_plan import plan_of
 from driftmon.daemon.cautions import cautions, series
 from driftmon.daemon.config import ConfigError, loads
 from driftmon.daemon.on_disk import load_reference, load_references
-from driftmon.daemon.promises import family
+from driftmon.daemon.promises import family, features, promise
+from driftmon.daemon.redaction import plain
 from driftmon.daemon.settings import Config
 from driftmon.monitor.rules import Calibrated, Rule
 from driftmon.monitor.snapshot import Snapshot
@@ -244,6 +246,40 @@ def test_a_warm_up_too_short_for_the_effect(tmp_path: Path) -> None:
     ]
     assert told(tmp_path, text.replace("1000", "10726")) == []
     assert told(tmp_path, text + THRESHOLD) == []
+
+
+MEAN = """\
+rules:
+  - {name: D, calibrated: {effect: 0.1, false_alarms: "1/30d"}}
+  - {name: S, calibrated: {mean: surprisal, effect: EFFECT, false_alarms: "1/30d"}}
+"""
+
+
+def test_a_rule_on_a_mean_shares_the_budget_with_the_others(tmp_path: Path) -> None:
+    config = config_in(tmp_path, TEXT + MEAN.replace("EFFECT", "0.1"))
+    rule, streams = config.rules[1], config.streams.values()
+    assert (rule.mean, rule.metric, rule.above) == ("surprisal", "mean_surprisal", 0.1)
+    assert family(config.rules, streams) == 4
+    assert rule.calibrated is not None
+    said = promise(rule, rule.calibrated, streams, 4)
+    assert said.startswith("mean surprisal risen by at least 0.1 nats, by evidence, an alert per feature; at most one")
+    assert "over 2 features of 1 stream, all calibrated rules together (4 pairs of rule and feature), " in said
+    assert plain(rule)["calibrated"] == {"effect": 0.1, "false_alarms": "1/30d", "mean": "surprisal"}
+    loss = replace(rule, calibrated=replace(rule.calibrated, mean="log_loss"))
+    assert features(loss, config.streams["s"]) == [], "of losses only"
+
+
+def test_a_reference_too_small_for_a_mean_is_told_so(tmp_path: Path) -> None:
+    put(tmp_path, X, C, each=50)
+    assert any("not enough to tell 0.1 nats" in line for line in told(tmp_path, TEXT + MEAN.replace("EFFECT", "0.1")))
+    put(tmp_path, X, C, each=100_000)
+    assert told(tmp_path, TEXT + MEAN.replace("EFFECT", "0.1")) == []
+
+
+def test_the_fleet_is_told_of_a_mean_by_its_pods(tmp_path: Path) -> None:
+    plan = plan_of(config_in(tmp_path, TEXT + MEAN.replace("EFFECT", "0.1")))
+    assert [one.alert for one in plan.judged] == ["S"]
+    assert [one.effect for one in plan.budgets] == [0.1]
 
 
 def test_the_family_is_every_feature_of_every_stream_that_calibrated_rules_watch(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import re
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from driftmon.render.pages.feature import FeatureView, feature
 from driftmon.render.pages.marks import gauge, spark
 from driftmon.render.pages.overview import Facts, Overview, overview
 from driftmon.render.pages.ranking import SORTS, Query, chosen, rows_of, tally
+from driftmon.render.pages.words import nats
 from driftmon.stats.divergences import kl_qp
 from driftmon.stats.edges import FeatureSpec
 
@@ -102,6 +104,21 @@ def test_what_is_missing_shows_beside_the_share_of_the_reference(drifted: Report
     page = page_of(drifted, "carrier", "fast")
     assert "20.0 % <small>reference 0 %</small>" in page  # 60 of 300 are missing
     assert "<li>" in page
+
+
+def test_the_mean_surprisal_stands_beside_the_cross_entropy_and_names_the_bins_that_raise_it(drifted: Report) -> None:
+    page = page_of(drifted, "delay", "fast")
+    index = drifted.schema.names.index("delay")
+    assert f"H(q̂,P) = <b>{nats(drifted.value(0, index, 'mean_surprisal'))}</b> nats" in page
+    pair = drifted.pairs[0]
+    bins = pair.schema.bins(index)
+    terms = (pair.q_raw - pair.p_raw)[bins] * -pair.log_p[bins]
+    label = drifted.schema.features[index].binning.labels()[int(terms.argmax())]
+    said = re.search(r"most surprising bins, by what they add to the reference's mean: ([^<]+) <b>", page)
+    assert said is not None
+    assert said[1].startswith(html.escape(f"delay={label} "))
+    window = drifted.as_dict()["streams"]["flights"]["features"]["delay"]["windows"]["fast"]
+    assert window["mean_surprisal_nats"] == drifted.value(0, index, "mean_surprisal")
 
 
 def test_rows_are_sorted_and_what_has_no_value_comes_last(reports: Mapping[str, Report]) -> None:

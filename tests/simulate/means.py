@@ -106,7 +106,7 @@ def alarms(law: Losses, reference: Losses, runs: int, panes: int, seed: int, bud
     return np.array(found)
 
 
-def adwin(law: Losses, runs: int, rows: int, seed: int, delta: float, before: int = 5000) -> tuple[Floats, int]:
+def adwin(law: Losses, runs: int, rows: int, seed: int, delta: float, before: int = N) -> tuple[Floats, int]:
     """float64[runs]: rows to ADWIN's first flag after `before` calibrated ones, inf: none; and false flags in those."""
     from river import drift  # noqa: PLC0415 - not a dependency of driftmon, only of this comparison
 
