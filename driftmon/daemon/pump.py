@@ -79,7 +79,9 @@ class Pump:
         if items := self._mailbox.take_quick():
             self.turn(items, now_ms(), passing_s())
 
-    def turn(self, items: Iterable[Block | Question], at_ms: int, at_s: float, ahead: Mapping[int, Ahead] = NONE) -> None:
+    def turn(
+        self, items: Iterable[Block | Question], at_ms: int, at_s: float, ahead: Mapping[int, Ahead] = NONE
+    ) -> None:
         """One round: `at_ms` is the wall clock, for the records; `at_s` the monotonic one, for the ticks."""
         wall_ms, at_ms = at_ms, self._read_clock(at_ms, at_s)
         octave = self._octaves.step(self._mailbox.taken_at, at_s)
@@ -106,9 +108,7 @@ class Pump:
         self._telemetry.clock_steps, self._telemetry.clock_offset_s = self._clock.steps, self._clock.offset_ms / 1000
         return at_ms
 
-    def _observe(
-        self, block: Block, at_ms: int, wall_ms: int, octave: int, ahead: Ahead | None
-    ) -> Settled | Exception:
+    def _observe(self, block: Block, at_ms: int, wall_ms: int, octave: int, ahead: Ahead | None) -> Settled | Exception:
         stream = self._streams.get(block.stream)
         if stream is None:
             return UnknownStream(block.stream)

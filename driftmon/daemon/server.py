@@ -21,7 +21,9 @@ from driftmon.daemon.access.handshakes import HANDSHAKE_S, Doorstep, Handshakes
 from driftmon.daemon.connections import Connections, with_places
 from driftmon.daemon.problem import Problem, answer_problem
 
-ACCEPTS: Final = 8  # connections in one turn of the event loop; asyncio takes as many as the backlog, and all else waits
+ACCEPTS: Final = (
+    8  # connections in one turn of the event loop; asyncio takes as many as the backlog, and all else waits
+)
 KEEP_ALIVE_S: Final = 75  # longer than usual scrape intervals, so that a scraper keeps its connection
 
 

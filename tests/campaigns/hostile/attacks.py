@@ -79,9 +79,7 @@ class Attack:
     async def _several(self, number: int, work: Callable[[Wire], Awaitable[None]]) -> None:
         self._wires = [Wire(self._port) for _ in range(number)]
         interval_s = number / self._order.pace if self._order.pace else 0.0
-        await asyncio.gather(
-            *(self._paced(wire, work, interval_s, at / number) for at, wire in enumerate(self._wires))
-        )
+        await asyncio.gather(*(self._paced(wire, work, interval_s, at / number) for at, wire in enumerate(self._wires)))
 
     async def _paced(self, wire: Wire, work: Callable[[Wire], Awaitable[None]], interval_s: float, at: float) -> None:
         """In steps of `interval_s`, the senders one after another; a step that is missed is not made up for."""
@@ -140,7 +138,8 @@ class Attacker:
 
     async def ordered(self, order: Order) -> Result:
         """Returns when all its requests have ended."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(asdict(order)).encode() + b"\n")
         return Result(**json.loads(await self._process.stdout.readline()))
 
