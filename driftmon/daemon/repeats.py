@@ -78,11 +78,16 @@ def _packed(asked_s: float, outcome: Settled) -> bytes:
     return msgspec.msgpack.encode(told)
 
 
+def _read(packed: bytes) -> Told:
+    told: Told = msgspec.msgpack.decode(packed, type=Told)
+    return told
+
+
 def _when(packed: bytes) -> float:
-    asked_s, *_ = msgspec.msgpack.decode(packed, type=Told)
-    return float(asked_s)
+    asked_s, *_ = _read(packed)
+    return asked_s
 
 
 def _unpacked(packed: bytes) -> Settled:
-    _, accepted, rejected, late, sampled_out, durable = msgspec.msgpack.decode(packed, type=Told)
+    _, accepted, rejected, late, sampled_out, durable = _read(packed)
     return Settled(accepted, {TOLD: rejected} if rejected else {}, late, durable=durable, sampled_out=sampled_out)

@@ -153,10 +153,11 @@ class Decoder:
         msgspec takes `{}{}` for two records and a record over two lines for one. One opening brace a line and
         as many records as lines rule out both, and bound the depth.
         """
-        marks = piece.translate(None, NOT_MARKS).removesuffix(b"\n") + b"\n"
-        if self._crowd in marks:
+        if not _all_within(piece, FIELD_BYTES * self._rows.most_fields) and self._crowd in piece.translate(
+            None, NOT_MARKS
+        ):
             return False
-        openers = marks.translate(None, b":")
+        openers = piece.translate(None, NOT_OPENERS).removesuffix(b"\n") + b"\n"
         count = len(openers) // 2
         if not self._rows.plain or openers != b"{\n" * count or count > 2 * self._most_rows:
             return False
@@ -205,6 +206,21 @@ class Decoder:
         if time is not None:
             rows, times_ms = times.keep(rows, found.lines, self._rows.times(rows), time.unit, found.rejections)
         return Batch(len(rows), self._rows.columns(rows), times_ms, found.rejections.counts, found.rejections.errors)
+
+
+def _all_within(piece: bytes, most: int) -> bool:
+    """Whether no line is longer; in jumps of that length, which costs a tenth of marking every byte.
+
+    >>> _all_within(b"1234\\n12\\n1234\\n", 4), _all_within(b"12\\n12345\\n", 4), _all_within(b"12345", 4)
+    (True, False, False)
+    """
+    start = 0
+    while start + most < len(piece):
+        end = piece.rfind(b"\n", start, start + most + 1)
+        if end < 0:
+            return False
+        start = end + 1
+    return True
 
 
 def _parts(data: bytes) -> Generator[None, None, list[list[Any]]]:

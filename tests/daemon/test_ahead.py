@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from driftmon.daemon import ahead
-from driftmon.daemon.app import load_references
 from driftmon.daemon.config import load
 from driftmon.daemon.mailbox import Mailbox, Question
+from driftmon.daemon.on_disk import load_references
 from driftmon.daemon.pump import Pump
 from driftmon.daemon.streams import Stream, build_streams
 from driftmon.daemon.telemetry import Telemetry
@@ -51,13 +51,13 @@ class World:
         read = self.stream.read
 
         def interrupted(one: Block) -> Iterator[Batch | None]:
-            self.stream.read = read  # type: ignore[method-assign]
+            vars(self.stream)["read"] = read
             steps = read(one)
             yield next(steps)
             then()
             yield from steps
 
-        self.stream.read = interrupted  # type: ignore[method-assign]
+        vars(self.stream)["read"] = interrupted
 
     def run(self) -> None:
         self.mailbox.close()
