@@ -180,7 +180,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     _process("state_recovered", "gauge", "", "1 since a start that found state.db damaged and went on with a generation of it, or empty.", "source"),
     _process("state_lost_seconds", "gauge", "seconds", "From the generation that was restored to the last commit before the damage; absent where nothing could be restored."),
     _process("state_generation_timestamp_seconds", "gauge", "seconds", "When the newest copy of state.db was made that a start could go back to."),
-    _process("state_damaged_rows_total", "counter", "", "Panes, journal entries, streams and batch ids that were damaged and left out.", "table"),
+    _process("state_damaged_rows_total", "counter", "", "Panes, journal entries, waiting labels, streams and batch ids that were damaged and left out.", "table"),
     _process("alert_notifications_total", "counter", "", "Notifications attempted.", "sink"),
     _process("alert_notifications_failed_total", "counter", "", "Notifications that failed; those worth it are retried.", "sink"),
     _process("config_last_reload_successful", "gauge", "", "1 if the last load of the configuration succeeded."),
