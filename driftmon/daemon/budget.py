@@ -39,4 +39,4 @@ def parts(limits: Limits, reports: Iterable[Report]) -> Mapping[str, int]:
 
 def _panes(report: Report) -> int:
     """Of one stream: a vector of all its bins for each pane of each window."""
-    return CELL * report.schema.width * PANES * len(report.windows)
+    return CELL * report.schema.state_width * PANES * len(report.windows)
