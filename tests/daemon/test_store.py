@@ -81,7 +81,7 @@ class Standing:
 class Holding:
     """Stands where a stream is."""
 
-    kept = True
+    kept, delayed = True, None
 
     def __init__(self, state: Saved) -> None:
         self.state, self.gathering = state, Gathering()
