@@ -52,7 +52,7 @@ def _panes(report: Report, history: int, thinned: bool) -> int:
     panes = PANES * len(report.windows) + history
     if any(rule.calibrated is not None for rule in report.rules):
         panes += LONGEST_LAG + 1
-    return CELL * report.schema.width * panes * (2 if thinned else 1)
+    return CELL * report.schema.state_width * panes * (2 if thinned else 1)
 
 
 def _kept(config: Config, name: str) -> tuple[int, bool]:

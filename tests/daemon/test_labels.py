@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,12 @@ def counted(one: Stream) -> dict[str, Any]:
     assert one.delayed is not None
     now = one.monitor.snapshot()
     rings = {(window.name, pane): held.tolist() for window, panes in now.rings.items() for pane, held in panes.items()}
-    return {"counts": now.counts.tolist(), "sums": now.sums, "rings": rings, "labels": one.delayed.join.now()}
+    return {
+        "counts": now.counts.tolist(),
+        "sums": now.sums,
+        "rings": rings,
+        "labels": replace(one.delayed.join.now(), most_bytes=0),
+    }
 
 
 def built(path: Path) -> Stream:

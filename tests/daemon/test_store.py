@@ -50,6 +50,7 @@ HELD = replace(
     rule=replace(RULE, calibrated=Calibrated(0.02, 5, None), per="stream", notify_after_ms=9),
     feature="",
     noise_floor=0.1,
+    reference_value=0.3,
     lower_bound=0.2,
     evidence_log10=300.0,
     once_in_ms=math.inf,

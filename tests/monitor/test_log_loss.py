@@ -154,7 +154,7 @@ def test_what_cannot_be_scored_is_invalid_with_its_reason(spec: FeatureSpec, row
 
 
 def test_a_row_without_label_or_probability_is_missing_or_skipped() -> None:
-    rows = [{"p": 0.5, "y": 1}, {"p": 0.5}, {"y": 1}, {"p": None, "y": 1}, {}]
+    rows: list[Row] = [{"p": 0.5, "y": 1}, {"p": 0.5}, {"y": 1}, {"p": None, "y": 1}, {}]
     feature = found(BINARY, batch(BINARY, rows))
     assert (feature["observations_total"], feature["missing_values_total"]) == (5, 4)
     spec = replace(BINARY, absent="skip")

@@ -182,7 +182,8 @@ def _change(text: str, wanted: str, kind: str) -> Change:
         raise _fault(text, f"{wanted!r} is no change", f"there are, for example, {forms}")
     if kind not in change.kinds:
         cure = "+0.5sd, -2, *1.3 or missing 3%" if kind == "numeric" else "UA>AA, true>false or missing 3%"
-        raise _fault(text, f"{wanted} does not go with {text.partition(':')[0]}, which is {kind}", f"say {cure}")
+        cure = "put it into another feature" if kind == "log_loss" else f"say {cure}"  # a loss is no value of a record
+        raise _fault(text, f"{wanted} does not go with {text.partition(':')[0]}, which is {kind}", cure)
     if kind == "boolean" and isinstance(change, Swapped) and {change.old, change.new} != {"true", "false"}:
         raise _fault(text, "a boolean is true or false", "say true>false or false>true")
     return change
