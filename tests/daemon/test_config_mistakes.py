@@ -125,7 +125,7 @@ def test_at_the_top(line: str, message: str) -> None:
 
 
 FEATURE = [
-    ("{}", ".type: missing; write type: and one of numeric, categorical, boolean"),
+    ("{}", ".type: missing; write type: and one of numeric, categorical, boolean, log_loss"),
     ("numeric", ': must be keys and values, is the text "numeric"; write {type: ...}'),
     ("{type: numerical}", ".type: numerical is no feature type; did you mean numeric?"),
     ("{type: log_loss, probability: p}", ".label: missing; write label: churned"),
