@@ -44,7 +44,7 @@ def rows(count: int, change: int) -> tuple[list[Any], np.ndarray[Any, np.dtype[n
 
 
 def changes(cuts: Sequence[int], one: Monitor, values: list[Any], times: Any) -> list[tuple[str, int, float]]:
-    found = []
+    found: list[tuple[str, int, float]] = []
     edges = [0, *cuts, len(values)]
     for low, high in pairwise(edges):
         batch = Batch(high - low, {"x": column_of("numeric", values[low:high])}, times[low:high])
