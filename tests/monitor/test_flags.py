@@ -14,7 +14,7 @@ from driftmon.monitor.batch import Batch
 from driftmon.monitor.monitor import Monitor
 from driftmon.monitor.panes import Window
 from driftmon.monitor.references import reference_of
-from driftmon.monitor.rules import Detector, Rule
+from driftmon.monitor.rules import Change, Detector, Rule
 from driftmon.monitor.watch import Watch
 from driftmon.stats.columns import column_of
 
@@ -44,7 +44,7 @@ def rows(count: int, change: int) -> tuple[list[Any], np.ndarray[Any, np.dtype[n
 
 
 def changes(cuts: Sequence[int], one: Monitor, values: list[Any], times: Any) -> list[tuple[str, int, float]]:
-    found = []
+    found: list[Change] = []
     edges = [0, *cuts, len(values)]
     for low, high in pairwise(edges):
         batch = Batch(high - low, {"x": column_of("numeric", values[low:high])}, times[low:high])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import Any, Final
 
@@ -82,29 +82,29 @@ LENGTHS: Final = tuple(10.0**power for power in np.arange(2.5, 8.1, 0.5))
 LADDERS: Final[Mapping[str, tuple[str, Sequence[Callable[[], Any]], int]]] = {
     "**driftmon** LogLossDriftDetector": (
         "loss",
-        [lambda a=a: LogLossDriftDetector(effect=0.02, run_length=int(a), warm_up=2000) for a in LENGTHS],
+        [partial(LogLossDriftDetector, effect=0.02, run_length=int(a), warm_up=2000) for a in LENGTHS],
         1,
     ),
     "**driftmon** KLDriftDetector": (
         "loss",
-        [lambda a=a: KLDriftDetector(effect=0.02, run_length=int(a), warm_up=2000) for a in LENGTHS],
+        [partial(KLDriftDetector, effect=0.02, run_length=int(a), warm_up=2000) for a in LENGTHS],
         1,
     ),
-    "ADWIN of the loss": ("loss", [lambda d=d: drift.ADWIN(delta=10.0**-d) for d in range(1, 9)], 1),
-    "ADWIN of the error": ("wrong", [lambda d=d: drift.ADWIN(delta=10.0**-d) for d in range(1, 9)], 1),
+    "ADWIN of the loss": ("loss", [partial(drift.ADWIN, delta=10.0**-d) for d in range(1, 9)], 1),
+    "ADWIN of the error": ("wrong", [partial(drift.ADWIN, delta=10.0**-d) for d in range(1, 9)], 1),
     "PageHinkley of the loss": (
         "loss",
-        [lambda t=t: drift.PageHinkley(threshold=t, mode="up") for t in (10, 20, 40, 60, 90, 130, 200, 300, 500, 800)],
+        [partial(drift.PageHinkley, threshold=t, mode="up") for t in (10, 20, 40, 60, 90, 130, 200, 300, 500, 800)],
         1,
     ),
     "KSWIN of the loss": (
         "loss",
-        [lambda d=d: drift.KSWIN(alpha=10.0**-d, seed=1) for d in (4, 6, 8)],
+        [partial(drift.KSWIN, alpha=10.0**-d, seed=1) for d in (4, 6, 8)],
         5,
     ),  # 0.7 ms a value
     "DDM of the error": (
         "wrong",
-        [lambda t=t: drift.binary.DDM(warm_start=500, drift_threshold=t) for t in (2.5, 3, 3.5, 4, 5, 6, 8)],
+        [partial(drift.binary.DDM, warm_start=500, drift_threshold=t) for t in (2.5, 3, 3.5, 4, 5, 6, 8)],
         1,
     ),
 }
