@@ -29,7 +29,7 @@ from driftmon.monitor.references import count_into
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.stats.columns import column_of
 from tests.daemon.kit import IN_CLEAR, ndjson, ready_config, records, stream
-from tests.daemon.test_app import Daemon
+from tests.daemon.test_app import DEADLINE_S, Daemon
 
 SHIFT = 2.0  # so that the alert fires all the time
 POOL = [records(1 + number % 60, shift=SHIFT, seed=number) for number in range(200)]
@@ -204,7 +204,7 @@ def campaign(reloads: int, seed: int, folder: Path) -> list[tuple[str, object]]:
         for load in loads:
             load.over.set()
         for load in loads:
-            load.join(DRAIN_S)
+            load.join(DEADLINE_S)
             assert not load.is_alive(), "a sender gets no answer"
     counted = compare(again, loads)
     assert since_of(again) == [since], "the alert did not outlive the restart"

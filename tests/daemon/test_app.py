@@ -23,7 +23,7 @@ from driftmon.daemon.pump import Pump
 from tests.daemon.kit import IN_CLEAR, end_with_parent, ndjson, ready_config, records, running, stream, write_config
 
 T = TypeVar("T")
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 class Daemon:

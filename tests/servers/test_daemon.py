@@ -125,6 +125,15 @@ def test_the_page_has_the_core_of_the_catalogue_and_nothing_else(daemon: Daemon)
     without_samples = {
         "driftmon_reference_timestamp_seconds",  # this reference's data have no times
         "driftmon_ingest_records_rejected_total",  # nothing was rejected
+        "driftmon_source_lag_records",  # nothing is read that could lag
+        "driftmon_source_lag_bytes",
+        "driftmon_ingest_sampled_out_records_total",  # nothing may be thinned
+        "driftmon_sampling_ratio",
+        "driftmon_state_recovered",  # no --storage.path
+        "driftmon_state_lost_seconds",
+        "driftmon_state_generation_timestamp_seconds",
+        "driftmon_state_damaged_rows_total",
+        "driftmon_web_config_last_reload_successful",  # no --web.config.file
     }
     core = [metric.name for metric in CATALOGUE if Selection().takes(metric)]
     assert exported == [name for name in core if name not in without_samples]
