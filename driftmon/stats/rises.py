@@ -106,7 +106,7 @@ class Rise:
     @cached_property
     def worth(self) -> Floats:
         """float64[F]: n / phi, the independent rows with a score that the reference is worth."""
-        return self._sums(self.reference, self.scored) / self._worst[-1]
+        return np.asarray(self._sums(self.reference, self.scored) / self._worst[-1])
 
     def phi(self, totals: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         """For float64[..., F] rows: the largest phi of a coarsening at that scale, beyond the longest that of the
