@@ -10,9 +10,10 @@ from driftmon.daemon.faults import ConfigError
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "config").glob("*.yaml"))
 ODD = [
-    b"a: 1\tb", b"a:\t1", b"a: [b?, c]", b"a: {b?c: d}", b"? a\n: b", b"a: \xc2\x85b", b"a: \xe2\x80\xa8b", b"a: 1\rb: 2",
+    b"a: 1\tb", b"a:\t1", b"a: [b?, c]", b"a: {b?c: d}", b"? a\n: b", b"a: \xc2\x85b", b"a: \xe2\x80\xa8b",
     b"a: 'x", b"a: [1", b"a: &b 1\nc: *b", b"a: *b", b"a: !!str 1", b"a: 1\na: 2", b"---\na: 1\n---\nb: 2", b"\x00",
-    b"a: ${X}", b"a: {${X}}", b"a: |\n  x\n  y\n", b"a: \"1\"\nb: '2'\nc: 3\n", b"", b"- 1\n- [2, {a: 3}]\n", b"a: b: c",
+    b"a: ${X}", b"a: {${X}}", b"a: 1\rb: 2",
+    b"a: |\n  x\n  y\n", b"a: \"1\"\nb: '2'\nc: 3\n", b"", b"- 1\n- [2, {a: 3}]\n", b"a: b: c",
     b"%TAG x\n", b"a: @b", b"\xef\xbb\xbfa: 1",
 ]  # fmt: skip
 
