@@ -15,7 +15,6 @@ from driftmon.cli.check_config import summary
 from driftmon.daemon.budget import parts
 from driftmon.daemon.config import load
 from driftmon.daemon.redaction import redacted
-from driftmon.daemon.settings import Limits
 from driftmon.daemon.store import Store
 from driftmon.daemon.streams import Saved, Stream
 from driftmon.monitor.flags import Place
@@ -136,7 +135,8 @@ def test_the_alert_says_who_flagged_what(tmp_path: Path) -> None:
     )
     assert "x=" in said["top_bins"]
     assert "threshold" not in report.as_dict()["alerts"][0]
-    assert parts(Limits(), [report])["detectors"] == 2 * 2000 * 32
+    config = load(tmp_path / "driftmon.yaml", {})
+    assert parts(config, {"s": report})["detectors"] == 2 * 2000 * 32
 
 
 def test_check_config_says_what_it_costs_and_that_no_budget_covers_it(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from driftmon.daemon import intake as module
 from driftmon.daemon.config import load
+from driftmon.daemon.deliveries import Deliveries
 from driftmon.daemon.intake import Intake
 from driftmon.daemon.mailbox import Mailbox
-from driftmon.daemon.outbox import Outbox
 from driftmon.daemon.settings import Config
 from driftmon.daemon.telemetry import Telemetry
 from driftmon.sources.base import Block, Positions, Progress
@@ -111,24 +111,24 @@ def test_a_file_whose_options_change_in_a_busy_reload_is_counted_once(
     followed = tmp_path / "a.ndjson"
     followed.write_bytes(ndjson(records(10)))
     one = {"type": "file", "path": str(followed), "follow": True}
-    busy, closed, waiting = threading.Event(), Outbox.close, list[asyncio.Task[bool]]()
+    busy, closed, waiting = threading.Event(), Deliveries.close, list[asyncio.Task[bool]]()
 
     async def scenario() -> None:
         async with running(ready_config(tmp_path, {"s": stream(sources=[one])})) as daemon:
             await daemon.observed(at_least=10)
             mailbox, loop = daemon.app.mailbox, asyncio.get_running_loop()
 
-            async def meanwhile(outbox: Outbox) -> None:
+            async def meanwhile(deliveries: Deliveries) -> None:
                 waiting.append(asyncio.create_task(mailbox.ask(lambda: busy.wait(10))))
                 with followed.open("ab") as file:
                     file.write(ndjson(records(20)))
                 while not mailbox.bytes:
                     await asyncio.sleep(0.01)
                 loop.call_later(0.1, busy.set)
-                await closed(outbox)
+                await closed(deliveries)
                 monkeypatch.undo()
 
-            monkeypatch.setattr(Outbox, "close", meanwhile)
+            monkeypatch.setattr(Deliveries, "close", meanwhile)
             ready_config(tmp_path, {"s": stream(sources=[one | {"format": "ndjson"}])})
             assert await daemon.app.reload() == ""
             with followed.open("ab") as file:

@@ -67,6 +67,7 @@ class _Wide:
     """256 bins, none of them special: only shapes matter here."""
 
     kind, size, regular, positions = "numeric", 256, 256, None
+    tallies: tuple[str, ...] = ()
 
     def codes(self, values: object) -> np.ndarray:
         raise NotImplementedError
