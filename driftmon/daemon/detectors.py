@@ -25,6 +25,8 @@ KINDS: Final[Mapping[tuple[Series, bool], tuple[str, ...] | None]] = {
     ("value", True): ("boolean",),
     ("surprisal", False): None,
     ("log_loss", False): ("log_loss",),
+    ("error", False): ("log_loss",),
+    ("error", True): ("log_loss",),
 }
 SEED: Final = 0  # of those that draw by chance, so that a restart draws the same
 MOST: Final = 100_000
@@ -34,12 +36,14 @@ MOST: Final = 100_000
 class DetectorShape:
     """A drift detector of river, one of its own for each feature. Its false alarms are its own."""
 
-    river: str = doc(f"Which: {', '.join(DRIFT)}, or of booleans {', '.join(BINARY)}.", example="river: ADWIN")
+    river: str = doc(
+        f"Which: {', '.join(DRIFT)}, or of errors and booleans {', '.join(BINARY)}.", example="river: ADWIN"
+    )
     params: Mapping[str, object] | None = doc("Its parameters, by river's names.", None)
     of: Series = doc(
-        "value: the numbers, in the order they came. surprisal: of each row -ln of its bin's share of the reference.",
+        "value: the numbers, in the order they came. surprisal: of each row -ln of its bin's share of the reference. "
+        "log_loss and error, of log_loss features: the loss of each prediction, or 1 where it was wrong.",
         "value",
-        not_yet=("error",),
     )
     memory: int = doc(
         "Values since the last flag that a restart feeds to it again; of a longer stretch the last ones.",
@@ -55,7 +59,7 @@ class DetectorShape:
         if self.river not in MODULES:
             raise KeyFault("river", f"{self.river} is no detector of river's", nearest(self.river, MODULES))
         if (self.of, self.river in BINARY) not in KINDS:
-            cure = f"use of: value with a boolean feature, or one of {', '.join(DRIFT)}"
+            cure = f"use of: error with a log_loss feature, of: value with a boolean one, or one of {', '.join(DRIFT)}"
             raise KeyFault("of", f"{self.river} takes errors, 0 or 1, and {self.of} is none", cure)
         known = inspect.signature(_class(self.river)).parameters
         for name, value in (self.params or {}).items():

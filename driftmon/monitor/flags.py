@@ -18,6 +18,7 @@ from driftmon.monitor.batch import Batch, Times
 from driftmon.monitor.panes import PANES, Window
 from driftmon.monitor.rules import Rule
 from driftmon.monitor.watch import NEVER_MS, Kept, Make, Watch
+from driftmon.stats.binnings.log_loss import TALLIES
 from driftmon.stats.columns import Column, Floats
 from driftmon.stats.schema import Codes, Schema
 
@@ -79,6 +80,8 @@ class Flags:
             if (feature, of) not in series:
                 column = batch.columns.get(self._schema.names[feature])
                 values = _surprisal(codes[feature], log_p) if of == "surprisal" else _numbers(column, batch.rows)
+                if of == "error":
+                    values = _errors(column, values)
                 there = kept & np.isfinite(values)
                 series[feature, of] = (values[there], times_ms[there])
             watch.take(*series[feature, of])
@@ -134,6 +137,13 @@ def _numbers(column: Column | None, rows: int) -> Floats:
     if column is None or not isinstance(column.values, np.ndarray):
         return np.full(rows, np.nan)
     return column.values
+
+
+def _errors(column: Column | None, losses: Floats) -> Floats:
+    """1 where a prediction with a label was wrong, else 0."""
+    if column is None or column.tallies is None:
+        return np.full(len(losses), np.nan)
+    return np.where(np.isfinite(losses), 1.0 - column.tallies[TALLIES.index("correct")], np.nan)
 
 
 def _surprisal(codes: Codes, log_p: Floats) -> Floats:

@@ -58,14 +58,15 @@ class Calibrated:
     mean: Mean = ""
 
 
-Series: TypeAlias = Literal["value", "surprisal", "log_loss"]
+Series: TypeAlias = Literal["value", "surprisal", "log_loss", "error"]
 
 
 @dataclass(frozen=True, slots=True)
 class Detector:
     """A drift detector of river's that watches a series of each feature; its flag is a breach for `hold_ms`.
 
-    `of`: the values themselves, or each row's -ln p by the reference. `kinds`: of which features, None: of all.
+    `of`: the values themselves (of log_loss features the losses), each row's -ln p by the reference, or of log_loss
+    features whether each prediction was wrong. `kinds`: of which features, None: of all.
     `memory`: as many values since its last flag are kept, to be fed to it again after a restart.
     `hold_ms` None: the length of the window that the alert is about.
     """

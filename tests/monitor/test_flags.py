@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from driftmon.daemon.detectors import BINARY, MODULES, made
+from driftmon.daemon.feature_shapes import LogLoss
 from driftmon.monitor.batch import Batch
 from driftmon.monitor.monitor import Monitor
 from driftmon.monitor.panes import Window
 from driftmon.monitor.references import reference_of
 from driftmon.monitor.rules import Change, Detector, Rule
+from driftmon.monitor.scoring import scored
 from driftmon.monitor.watch import Watch
-from driftmon.stats.columns import column_of
+from driftmon.stats.columns import Column, column_of
 
 MINUTE = 60_000
 STEP_MS = 2_000
@@ -134,3 +136,32 @@ def test_of_a_longer_stretch_the_memory_is_kept() -> None:
         one.written(whole=False)
         assert one.unwritten() is None
     assert len(one.kept().values) == 100
+
+
+def test_errors_and_losses_of_predictions_are_series_too() -> None:
+    """DDM hears of each wrong prediction, ADWIN of each loss; a row without a label is neither right nor wrong."""
+    rng = np.random.default_rng(5)
+    p = rng.beta(8, 2, 3000)
+    worse = np.arange(3000) >= 2000
+    label = rng.random(3000) < np.where(worse, 0.2, p)
+    spec = LogLoss(label="y", probability="p", edges=(0.1, 0.3, 0.7, 1.5)).spec("outcome")
+    reference = reference_of({"p": [0.5, 0.5], "y": ["1", "0"]}, [spec])
+    watched = {"error": "DDM", "log_loss": "ADWIN"}
+    rules = [Rule(of, of, 0.0, detector=Detector(name, of=of, kinds=("log_loss",))) for of, name in watched.items()]
+    one = Monitor(reference, [WINDOW], rules, event_time=True, make_detector=made)
+    labels: list[Any] = [str(int(was)) if at % 7 else None for at, was in enumerate(label.tolist())]
+    read = scored(spec.outcome, [Column(p)], Column(labels))
+    one.observe_batch(Batch(3000, {"outcome": read}, np.arange(3000) * STEP_MS), None)
+    changes = [(change.alert.rule.name, change.at_ms // STEP_MS) for change in one.finish(0).changes]
+    assert {name for name, _ in changes} == set(watched)
+    assert all(2000 <= row <= 2400 for _, row in changes)
+    wrong = (p > 0.5) != label
+    there = np.array([one is not None for one in labels])
+    by_hand = made(rules[0].detector)
+    seen = [row for row in np.flatnonzero(there).tolist() if _flags(by_hand, float(wrong[row]))]
+    assert one.flags.watches["error", "outcome"].flags[-1][0] == seen[0] * STEP_MS
+
+
+def _flags(detector: Any, value: float) -> bool:
+    detector.update(value)
+    return bool(detector.drift_detected)
