@@ -146,8 +146,10 @@ def test_errors_and_losses_of_predictions_are_series_too() -> None:
     label = rng.random(3000) < np.where(worse, 0.2, p)
     spec = LogLoss(label="y", probability="p", edges=(0.1, 0.3, 0.7, 1.5)).spec("outcome")
     reference = reference_of({"p": [0.5, 0.5], "y": ["1", "0"]}, [spec])
-    watched = {"error": "DDM", "log_loss": "ADWIN"}
-    rules = [Rule(of, of, 0.0, detector=Detector(name, of=of, kinds=("log_loss",))) for of, name in watched.items()]
+    assert spec.outcome is not None
+    watched: dict[Any, str] = {"error": "DDM", "log_loss": "ADWIN"}
+    detectors: dict[str, Any] = {of: Detector(name, of=of, kinds=("log_loss",)) for of, name in watched.items()}
+    rules = [Rule(of, of, 0.0, detector=detector) for of, detector in detectors.items()]
     one = Monitor(reference, [WINDOW], rules, event_time=True, make_detector=made)
     labels: list[Any] = [str(int(was)) if at % 7 else None for at, was in enumerate(label.tolist())]
     read = scored(spec.outcome, [Column(p)], Column(labels))
@@ -157,7 +159,7 @@ def test_errors_and_losses_of_predictions_are_series_too() -> None:
     assert all(2000 <= row <= 2400 for _, row in changes)
     wrong = (p > 0.5) != label
     there = np.array([one is not None for one in labels])
-    by_hand = made(rules[0].detector)
+    by_hand = made(detectors["error"])
     seen = [row for row in np.flatnonzero(there).tolist() if _flags(by_hand, float(wrong[row]))]
     assert one.flags.watches["error", "outcome"].flags[-1][0] == seen[0] * STEP_MS
 
