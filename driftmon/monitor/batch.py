@@ -54,4 +54,4 @@ class Receipt:
     counted: int
     late: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)
-    late_pairs: int = 0
+    late_pairs: int = field(default=0, repr=False)
