@@ -26,7 +26,7 @@ BATCHES: Final = 60
 CLIENTS: Final = 2
 EXIT_IO: Final = 74
 BROKEN_SYNC: Final = Fault("sync", "EIO", 25)  # well after the start
-FULL_DISK: Final = Fault("write", "ENOSPC", 120, times=6)  # the keeper tries again twice a second
+FULL_DISK: Final = Fault("write", "ENOSPC", 400, times=6)  # after the start; the keeper tries again twice a second
 PATIENCE_S: Final = 30.0
 
 

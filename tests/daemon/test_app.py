@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,7 +35,9 @@ class Daemon:
         command = [sys.executable, "-m", "driftmon", "run", "--config.file", str(config), *local, *flags]
         self.log = config.parent / f"log-{time.monotonic_ns()}"
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=end_with_parent)  # noqa: PLW1509
+            # The kernel means the thread by the parent: one that a passing thread started would end with it.
+            before = end_with_parent if threading.current_thread() is threading.main_thread() else None
+            self.process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=before)  # noqa: PLW1509
         self.web = self.wait(lambda: self._address("web"))
         self.api = self.wait(lambda: self._address("api"))
         self.wait(lambda: self.get(self.web, "/-/ready")[0] == 200)
