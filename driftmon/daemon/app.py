@@ -147,7 +147,8 @@ class App:
             known = () if stream.monitor is None else (stream.monitor.schema,)
             if (saved := self._store.load(name, stream.settings, known)) is not None:
                 stream.restore(saved)
-            stream.restore_labels(self._store.labels(name))
+                # Without its counts what waits would be of another past.
+                stream.restore_labels(self._store.labels(name))
 
     def _storing(self, store: Store) -> Keeper:
         keeper = Storing(
@@ -194,8 +195,9 @@ class App:
         present.forget(config.streams)
         self._keeper.ack = config.storage.ack
         self.mailbox.limit_bytes = config.limits.mailbox_bytes
-        old, self._outbox = self._outbox, self._outbox_for(config)
+        new = self._outbox_for(config)
         await _cancelled(self._notifying)
+        old, self._outbox = self._outbox, new  # nothing awaits until it has succeeded: no report may come in between
         self._outbox.succeed(old, config.streams)
         self._notifying = asyncio.create_task(self._outbox.deliveries.run())
         await old.deliveries.close()

@@ -33,5 +33,5 @@ class Decoders:
     def batches(self, block: Block) -> Iterator[Batch | None]:
         """As `decode`, in batches of bounded size; None where somebody else may have a turn."""
         if block.format == "csv":
-            return iter((self.decode(block),))
+            return (self.decode(one) for one in (block,))  # when it is asked for: a fault is met where it is caught
         return self._ndjson.batches(block.data, block.first_line)

@@ -103,7 +103,8 @@ class Sum:
 
     def snapshot(self) -> Snapshot:
         """The sum; nothing is added afterwards."""
-        excess, width = self._snapshot.excess or Snapshot(self._schema, self.counts), self._schema.width
+        nothing = Snapshot(self._schema, self.counts, {window: {} for window in self._snapshot.rings})
+        excess, width = self._snapshot.excess or nothing, self._schema.width
         return replace(
             self._snapshot,
             counts=self.counts,

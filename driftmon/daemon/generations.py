@@ -15,8 +15,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from driftmon.daemon.database import Database, DiskFull, StorageError
+from driftmon.daemon.database import Damaged, Database, DiskFull, StorageError
 from driftmon.daemon.descriptor import Descriptor
+from driftmon.daemon.sealing import look_at_positions
 from driftmon.daemon.state_folder import sync_names
 
 KEEP: Final = 3
@@ -58,6 +59,7 @@ class Generations:
             copied(self._database.pin, new)
             if fault := fault_of(new):  # byte by byte it is the file that a restart looks at and recovers
                 raise StorageError(74, f"{path} is damaged ({fault}); the next start recovers it")
+            _look_at_positions(path, new)
             at_ms = max([time.time_ns() // 1_000_000, *(taken_ms(one) + 1 for one in generations_of(path))])
             new.replace(path.with_name(f"{path.name}.generation-{at_ms}"))
         finally:
@@ -66,6 +68,15 @@ class Generations:
         for old in generations_of(path)[KEEP:]:
             old.unlink()
         sync_names(path.parent)
+
+
+def _look_at_positions(path: Path, copy: Path) -> None:
+    """A copy that no start would take must not push out one that it would."""
+    try:
+        with closing(sqlite3.connect(f"{copy.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+            look_at_positions(connection)
+    except Damaged as fault:
+        raise StorageError(74, f"{path}: {fault}; the next start recovers it") from fault
 
 
 def generations_of(path: Path) -> list[Path]:

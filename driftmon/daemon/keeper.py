@@ -75,7 +75,7 @@ class Storing:
         if not self._commit(streams, durable, at_ms):
             self._held = waiting
             return now
-        self._held, self._seen = [], {}
+        self._held, self._seen = [], {key: told for key, told in self._seen.items() if key[0] not in durable}
         return now + [(block, _durable(outcome, block.stream in durable)) for block, outcome in waiting]
 
     def _released(self) -> list[Outcome]:
@@ -133,7 +133,8 @@ class Storing:
             return self._checkpoint(streams, at_ms)
         self._forget_ids(streams)
         counters = self._counters(durable)
-        return self._try(lambda: self._store.commit(durable, self._seen, at_ms, counters))
+        seen = {key: told for key, told in self._seen.items() if key[0] in durable}
+        return self._try(lambda: self._store.commit(durable, seen, at_ms, counters))
 
     def _checkpoint(self, streams: Streams, at_ms: int, fold: bool = False) -> bool:
         while self.progress:

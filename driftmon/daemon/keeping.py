@@ -39,6 +39,8 @@ class Forgetful:
     def settle(self, streams: Streams, outcomes: Sequence[Outcome], at_ms: int) -> Sequence[Outcome]:
         for stream in streams.values():
             stream.gathering.forget()
+            if stream.delayed is not None:
+                stream.delayed.keep()
         return outcomes
 
     def ticking(self, streams: Streams) -> None:

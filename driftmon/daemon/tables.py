@@ -43,6 +43,7 @@ CREATE TABLE watched (seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, rule TEXT N
                       crc INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
 CREATE INDEX gathered_of ON gathered (stream);
 CREATE INDEX label_of ON label (stream, last);
+CREATE INDEX watched_of ON watched (stream, rule, feature);
 ALTER TABLE stream ADD COLUMN crc INTEGER;
 ALTER TABLE offset ADD COLUMN crc INTEGER;
 ALTER TABLE seen ADD COLUMN crc INTEGER;

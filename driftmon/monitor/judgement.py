@@ -19,6 +19,7 @@ from driftmon.monitor.flags import Flagged
 from driftmon.monitor.quantities import RATIOS, index_of, special_share
 from driftmon.monitor.risen import measure, raising, rise_of
 from driftmon.monitor.rules import Mean, Rule, TopBin, Verdict
+from driftmon.monitor.tallies import NAMES as SCORES
 from driftmon.stats.columns import Floats
 from driftmon.stats.dispersion import independent
 from driftmon.stats.divergences import Pair, kl_qp
@@ -39,6 +40,9 @@ class Judgement:
 def by_threshold(rule: Rule, values: Floats, pair: Pair, seen: Floats) -> Judgement:
     """Hold one window's values float64[D, F] against the rule's threshold; of `seen` float64[F] observations."""
     compared = rule_values(rule, values, pair)
+    if rule.metric in SCORES:  # of rows that have a label
+        total = np.maximum(pair.live_total, 1.0)
+        seen = seen * pair.schema.totals(np.where(pair.schema.regular, pair.live, 0.0)) / total
 
     def describe(feature: int) -> Mapping[str, Any]:
         floor = float(values[index_of("kl_noise_floor"), feature])

@@ -189,23 +189,23 @@ class Join:
     def _there(self, records: Records, held: Places, group: Places) -> tuple[NDArray[np.bool_], Places]:
         """Whether the id was still kept when a record came, and the rows that are the first of theirs.
 
-        Each row that adds an id may drop one, for which a later row adds it again: repeated until nothing changes.
+        At the bound each row that adds an id may drop one, for which a later row adds it again: one row at a time.
         """
         ring = self.ring
         in_time = (held >= 0) & (self.since_ms[ring.slots(np.maximum(held, 0))] + self.wait_ms >= records.clock_ms)
-        there, before = in_time, np.zeros(len(held), dtype=np.int64)
-        while True:
-            absent = np.flatnonzero(~there)
-            _, first = np.unique(group[absent], return_index=True)
-            added = np.sort(absent[first])
-            if len(ring) + len(added) <= ring.entries:
-                return there, added
-            adds = np.bincount(added, minlength=len(held))
-            now_before = np.cumsum(adds) - adds
-            if (now_before == before).all():
-                return there, added
-            before = now_before
-            there = in_time & (held >= ring.end + before - ring.entries)
+        absent = np.flatnonzero(~in_time)
+        _, first = np.unique(group[absent], return_index=True)
+        if len(ring) + len(first) <= ring.entries:
+            return in_time, np.sort(absent[first])
+        there, added, seen, low = in_time.copy(), list[int](), set[int](), ring.end - ring.entries
+        for row, (kept, place, one) in enumerate(zip(in_time.tolist(), held.tolist(), group.tolist(), strict=True)):
+            if one in seen:
+                there[row] = False
+            elif not (kept and place >= low + len(added)):
+                there[row] = False
+                seen.add(one)
+                added.append(row)
+        return there, np.array(added, dtype=np.int64)
 
     def _pairs(
         self, records: Records, rows: Places, adders: Places, slots: Places, old: NDArray[np.bool_], start: int

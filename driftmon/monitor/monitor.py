@@ -315,7 +315,7 @@ class Monitor:
             pair = Pair(self.schema, counts, view.counts, self._pseudocount)
             weights = self.schema.totals(view.squared)
             kish = np.divide(pair.live_total**2, weights, out=np.zeros(len(weights)), where=weights > 0)
-            values.append(evaluate(pair, kish, self.dispersion.average_at(kish), view.tallies))
+            values.append(evaluate(pair, kish, self.dispersion, view.tallies))
             pairs.append(pair)
             seen.append(np.minimum(pair.live_total, kish))
         self._values, self._pairs = np.array(values).reshape(self._shape), tuple(pairs)

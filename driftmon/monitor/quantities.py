@@ -15,6 +15,7 @@ from driftmon.monitor.tallies import NAMES as SCORES
 from driftmon.monitor.tallies import scores
 from driftmon.stats.bounds import bounds
 from driftmon.stats.columns import Floats
+from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.divergences import DIVERGENCES, Pair
 from driftmon.stats.noise import debiased, mean_surprisal, noise
 from driftmon.stats.schema import Special
@@ -65,13 +66,14 @@ def index_of(name: str, labels: Mapping[str, str] | None = None) -> int:
     return _INDEX[(name, *(labels or {}).values())]
 
 
-def evaluate(pair: Pair, kish: Floats, phi: Floats, tallies: Floats | None = None) -> Floats:
+def evaluate(pair: Pair, kish: Floats, dispersion: Dispersion, tallies: Floats | None = None) -> Floats:
     """float64[D, features]: every quantity of one window, NaN where it has no meaning.
 
     `kish` float64[features] is how many observations the live counts stand for: N, or less where the
-    window decays; `phi` >= 1 their overdispersion. N = 0 leaves nothing but the counts themselves. `tallies` are
-    those of the live counts, where features have some.
+    window decays; `dispersion` says how much less yet, because they depend on one another. N = 0 leaves nothing but
+    the counts themselves. `tallies` are those of the live counts, where features have some.
     """
+    phi = dispersion.average_at(kish)
     values = np.full((len(QUANTITIES), len(pair.schema.features)), np.nan)
     for divergence in DIVERGENCES:
         values[index_of(divergence.name, divergence.labels)] = divergence.of(pair)
@@ -88,7 +90,8 @@ def evaluate(pair: Pair, kish: Floats, phi: Floats, tallies: Floats | None = Non
     values[index_of("effective_observations")] = kish / phi
     values[index_of("missing_ratio") : index_of("window_observations"), total <= 0] = np.nan
     if tallies is not None and len(tallies):
-        values[index_of(SCORES[0]) : index_of(SCORES[-1]) + 1] = scores(pair.schema, pair.live, tallies, kish, phi)
+        of_mean = dispersion.worst_at(pair.schema, kish)
+        values[index_of(SCORES[0]) : index_of(SCORES[-1]) + 1] = scores(pair.schema, pair.live, tallies, kish, of_mean)
     return values
 
 

@@ -23,6 +23,7 @@ from driftmon.stats.divergences import Pair
 from driftmon.stats.evidence import Evidence
 from driftmon.stats.rises import Rise, lower_edges, moments
 
+LEAST: Final = 1e-300  # no rows with a score: no shares of them
 STRONGEST: Final = 3
 
 
@@ -95,7 +96,8 @@ def raising(pair: Pair, rise: Rise, feature: int) -> tuple[TopBin, ...]:
     0.921034037198
     """
     bins = pair.schema.bins(feature)
-    p, q = pair.p_raw[bins], pair.q_raw[bins]
+    scored = rise.scored[bins]
+    p, q = (part[bins] * scored / max(float((part[bins] * scored).sum()), LEAST) for part in (pair.p_raw, pair.q_raw))
     terms = (q - p) * rise.known[bins]
     labels, name = pair.schema.features[feature].binning.labels(), pair.schema.names[feature]
     order = [k for k in np.argsort(-terms, kind="stable")[:STRONGEST].tolist() if terms[k] > 0]

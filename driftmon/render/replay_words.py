@@ -102,7 +102,8 @@ def risen(alert: Alert) -> str:
     name, before = alert.rule.mean.replace("_", " "), alert.reference_value
     least = f" (at least {alert.lower_bound:.2g})" if alert.lower_bound > 0 else ""
     by = f"risen by {alert.value:.2g}" if alert.value > 0 else f"not risen, {alert.value:+.2g}"
-    return f"mean {name} {before + alert.value:.3g} nats, reference {before:.3g}: {by}{least}"
+    rounded = ", each loss rounded down to its bin" if alert.rule.mean == "log_loss" else ""
+    return f"mean {name} {before + alert.value:.3g} nats, reference {before:.3g}{rounded}: {by}{least}"
 
 
 def _measured(alert: Alert) -> Iterator[str]:

@@ -53,12 +53,32 @@ class Dispersion:
         known: NDArray[np.bool_] = np.asarray(wanted.any(axis=-2))
         return np.argmax(wanted, axis=-2), known
 
+    def worst(self, schema: Schema) -> Floats:
+        """float64[S, F]: the largest phi that a mean over a feature's bins may have, 1 if its rows are independent.
+
+        Of ordered bins the largest of a coarsening. Unordered ones may move together, which no single one shows: all
+        that they vary more in one direction is the most.
+        """
+        found = np.ones(self.average.shape)
+        np.maximum.at(found.T, Coarsenings(schema).feature, self.phi.T)
+        joint = 1 + np.maximum(self.bins - 1, 0) * (self.average - 1)
+        unordered = [feature.binning.positions is None for feature in schema.features]
+        found = np.where(unordered, np.maximum(found, joint), found)
+        return np.where(self.dependent, found, 1.0)
+
+    def worst_at(self, schema: Schema, observations: Floats) -> Floats:
+        """float64[..., F]: the same of so many observations; beyond the longest scale that of the longest."""
+        return self.at_scale(self.worst(schema), observations)
+
     def average_at(self, observations: Floats) -> Floats:
         """float64[..., F]: phi of so many observations; beyond the longest scale its phi; 1 if independent."""
+        return np.where(self.dependent, self.at_scale(self.average, observations), 1.0)
+
+    def at_scale(self, phi: Floats, observations: Floats) -> Floats:
+        """float64[..., F]: of a phi by scale, float64[S, F], that of so many observations."""
         scale, known = self.scale_of(observations)
         scale = np.where(known, scale, len(self.observations) - 1)
-        found = np.take_along_axis(self.average, scale.reshape(-1, scale.shape[-1]), axis=0).reshape(scale.shape)
-        return np.where(self.dependent, found, 1.0)
+        return np.take_along_axis(phi, scale.reshape(-1, scale.shape[-1]), axis=0).reshape(scale.shape)
 
 
 def independent(schema: Schema) -> Dispersion:

@@ -4,8 +4,9 @@ Law: with a one-hot label y, H(y) = 0, so KL(y||p) = H(y,p) = -ln p(label): dive
 are one number. Here P is the label and Q the prediction, and neither is smoothed; everywhere else P is the
 reference and Q is live. Losses add as integers of 2^-40 nats, so that shards and restarts agree to the bit.
 
-A row's probabilities must be finite, not negative, and sum to 1 within SUM_TOLERANCE; they are divided by their sum,
-and a probability below LEAST counts as LEAST (690.8 nats), so that one impossible event costs much, not everything.
+A row's probabilities must be finite, not negative, and sum to 1 within SUM_TOLERANCE; they are divided by their sum
+(a lone number above 1 is cut to 1), and a probability below LEAST counts as LEAST (690.8 nats), so that one impossible
+event costs much, not everything.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ def multiclass(probabilities: Floats, label: Codes) -> Scores:
     p = np.asarray(probabilities, dtype=np.float64)
     rows, classes = p.shape
     finite = np.isfinite(p).all(axis=1)
-    total = np.where(finite, p.sum(axis=1, where=np.isfinite(p)), np.nan)
+    with np.errstate(over="ignore"):
+        total = np.where(finite, p.sum(axis=1, where=np.isfinite(p)), np.nan)
     faults = {
         NOT_FINITE: ~finite,
         NEGATIVE: finite & (p < 0).any(axis=1),

@@ -31,7 +31,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
-from driftmon.stats.coarsenings import Coarsenings
 from driftmon.stats.columns import Floats
 from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.divergences import Pair
@@ -109,19 +108,14 @@ class Rise:
         return np.asarray(self._sums(self.reference, self.scored) / self._worst[-1])
 
     def phi(self, totals: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-        """For float64[..., F] rows: the largest phi of a coarsening at that scale, beyond the longest that of the
+        """For float64[..., F] rows: the largest phi that a mean may have at that scale, beyond the longest that of the
         longest; and whether the reference is long enough to know it."""
-        scale, known = self.dispersion.scale_of(totals)
-        scale = np.where(known, scale, len(self._worst) - 1)
-        found = np.take_along_axis(self._worst, scale.reshape(-1, scale.shape[-1]), axis=0).reshape(scale.shape)
-        return found, known | ~self.dispersion.dependent
+        _, known = self.dispersion.scale_of(totals)
+        return self.dispersion.at_scale(self._worst, totals), known | ~self.dispersion.dependent
 
     @cached_property
     def _worst(self) -> Floats:
-        """float64[S, F]: the largest phi of a feature's coarsenings, 1 if its rows are independent."""
-        found = np.ones(self.dispersion.average.shape)
-        np.maximum.at(found.T, Coarsenings(self.schema).feature, self.dispersion.phi.T)
-        return np.where(self.dispersion.dependent, found, 1.0)
+        return self.dispersion.worst(self.schema)
 
     def log_e(self, counts: Floats) -> Floats:
         """float64[L, F]: ln E of the counts float64[L, width] of L lags; 0 where nothing can be said, -inf where

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from driftmon import Monitor, Window, reference_of
+from driftmon.monitor.quantities import index_of
 from driftmon.monitor.report import Report
 from driftmon.stats.edges import FeatureSpec
 
@@ -99,7 +100,7 @@ def test_nothing_live_is_absence_not_zero() -> None:
 
 def test_every_accepted_record_adds_exactly_one_to_every_feature() -> None:
     report = seen(x=[*HEALTHY["x"][:-3], "oops", None, 1e300])
-    assert report.values[0, -2].tolist() == [N, N, N]
+    assert report.values[0, index_of("window_observations")].tolist() == [N, N, N]
 
 
 def test_a_record_without_any_known_field_is_missing_in_all_of_them() -> None:
