@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from typing import Final, TypeAlias
 
 from driftmon.daemon.ahead import Ahead, Reader
@@ -66,13 +67,21 @@ class Pump:
 
     def run(self) -> None:
         """Until the mailbox is closed and empty; then each stream ticks and is written a last time."""
-        self._clock = Clock(max((stream.newest_ms for stream in self._streams.values()), default=0))
+        self.start_clock()
         while (items := self._mailbox.take(self._rest_s(passing_s()))) is not None:
             ahead = Reader(self._streams, self._let_small_ones_pass).read(items)
             self.turn(items, now_ms(), passing_s(), ahead)
         self._due_s = {}
         self.turn([], now_ms(), passing_s())
         self._keeper.finish(self._streams, self._clock.read(now_ms(), passing_s()))
+
+    def start_clock(self) -> None:
+        """Not before what an earlier process counted."""
+        self._clock = Clock(max((stream.newest_ms for stream in self._streams.values()), default=0))
+
+    def clock_at(self, wall_ms: int, at_s: float) -> int:
+        """What the next turn will count by, if it comes at this time."""
+        return copy(self._clock).read(wall_ms, at_s)
 
     def _let_small_ones_pass(self) -> None:
         """Nothing of the large request is counted yet, so theirs is a turn like any other."""

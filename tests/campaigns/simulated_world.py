@@ -150,9 +150,11 @@ class World:
 
     def turn(self, pump: Any, items: Sequence[Any], at_ms: int, at_s: float) -> None:
         """A turn of the pump, watched."""
+        self.counted_ms = pump.clock_at(at_ms, at_s)
         for item in items:
             if isinstance(item, Block):
-                self.model.observe(item.stream, item.key or item.origin, item.first_line, item.data, at_ms)
+                by_ms = self.counted_ms if self.model.shapes[item.stream].time is None else max(self.counted_ms, at_ms)
+                self.model.observe(item.stream, item.key or item.origin, item.first_line, item.data, by_ms)
         pump.turn(items, at_ms, at_s)
 
     def broke(self, app: App, fault: BaseException) -> None:
@@ -202,7 +204,7 @@ class World:
         """An alert whose condition has held, by the model, for so long that it must have moved."""
         if name != "a":
             return
-        share, seen = self.model.share_missing(name, "x", self.clock.now_ms() // PANE_MS)
+        share, seen = self.model.share_missing(name, "x", self.counted_ms // PANE_MS)
         firing = any(alert.state.name == "FIRING" and alert.feature == "x" for alert in report.alerts)
         for verdict, holds, wrong in (
             ("breach", share > 0.3 and seen >= 20, not firing),
@@ -257,7 +259,7 @@ class World:
         for pane, counts in snapshot.open_panes.items():
             held[pane] = held[pane] + counts if pane in held else counts
         model = self.model.by_pane(name)
-        newest = max([self.clock.now_ms() // PANE_MS, *held, *model])
+        newest = max([max(self.counted_ms, self.clock.now_ms()) // PANE_MS, *held, *model])
         for pane in {*held, *model}:
             if pane > newest - PANES and self._stepped_s < self.loop.time() - 2 * PANES * PANE_MS / 1000:
                 wanted = vector_of(snapshot, model.get(pane, Counter()))
@@ -266,6 +268,7 @@ class World:
                     self.fault(f"{when}: stream {name}, pane {pane}: {found.tolist()}, model {wanted.tolist()}")
 
     _stepped_s: float = 0.0
+    counted_ms: int = 0  # what the daemon's clock said at its last turn
 
 
 def patched(world: World, clock: Clock) -> dict[str, Any]:

@@ -94,6 +94,7 @@ class Pumping:
         return self
 
     def start(self) -> None:
+        self._app._pump.start_clock()
         self._task = asyncio.get_running_loop().create_task(self._turns())
 
     def join(self) -> None:
@@ -130,7 +131,10 @@ class Pumping:
     async def _woken(self, mailbox: Any, rest_s: float) -> None:
         """Until there is something, or the pump is due; the granularity of a scheduler."""
         limit_s = self._clock.monotonic() + rest_s
-        while not mailbox._items and not mailbox._closed and (left_s := limit_s - self._clock.monotonic()) > 0:
+        while (
+            not (mailbox._items or mailbox._quick or mailbox._closed)
+            and (left_s := limit_s - self._clock.monotonic()) > 0
+        ):
             await asyncio.sleep(min(left_s, 1.0))
 
 
