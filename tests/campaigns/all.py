@@ -37,7 +37,7 @@ class Campaign:
 
 
 MACHINE: Final = "tests/laws/test_state_machine.py"
-LONGER: Final = {"DRIFTMON_EXAMPLES": "200", "DRIFTMON_STEPS": "50"}
+LONGER: Final = {"DRIFTMON_EXAMPLES": "60", "DRIFTMON_STEPS": "50"}
 CAMPAIGNS: Final = (
     Campaign("crash", "tests.campaigns.crash", "kill -9 under load on every source: counted == sent"),
     Campaign("powercut", "tests.campaigns.powercut", "images of a disk cut off: nothing acknowledged is lost"),
