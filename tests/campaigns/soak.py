@@ -30,6 +30,8 @@ LONG_S: Final = 600.0
 EACH_S: Final = 0.5
 LEAST_LOOKS: Final = 24
 WARM_SHARE: Final = 0.4  # caches, keys of requests and panes fill up first
+SLOPE_S: Final = 300.0  # in less, the log of the state, its cache and request keys are still filling up
+MOST_GROWTH_MIB: Final = 16.0
 SLOPE_MIB_AN_HOUR: Final = 60.0  # over minutes; the keys of 15 minutes are still being gathered
 WAL_BYTES: Final = 12 * 1024 * 1024
 DATABASE_BYTES: Final = 64 * 1024 * 1024
@@ -127,7 +129,11 @@ def judge(looks: list[Look], most_slope: float) -> tuple[list[tuple[str, object,
         return [], [f"{len(warm)} looks are too few to judge by"]
     found, half = slope(warm)
     faults = []
-    if found - half > most_slope:
+    grown = (max(one.rss for one in warm) - warm[0].rss) / MIB
+    if looks[-1].at_s - looks[0].at_s < SLOPE_S:
+        if grown > MOST_GROWTH_MIB:
+            faults.append(f"memory grew by {grown:.1f} MiB, more than {MOST_GROWTH_MIB:g}")
+    elif found - half > most_slope:
         faults.append(f"memory grows by {found:.1f} +- {half:.1f} MiB an hour, more than {most_slope:g}")
     rows: list[tuple[str, object, object, object, str]] = []
     for name, unit, extra in COLUMNS:
