@@ -144,9 +144,10 @@ class World:
             self.note("end", type(end).__name__)
             if end is not None and not isinstance(end, StorageError):
                 self.fault(f"the daemon ended with {end!r}")
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks:  # a reload that waits for what it cancelled takes one cancel for that
+            for task in sorted(tasks, key=lambda one: (len(one.get_name()), one.get_name())):  # a set has no order
+                task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=1.0)
 
     def turn(self, pump: Any, items: Sequence[Any], at_ms: int, at_s: float) -> None:
         """A turn of the pump, watched."""
