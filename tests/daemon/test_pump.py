@@ -30,6 +30,8 @@ class FakeStream:
     samples = False
     newest_ms = 0
 
+    delayed = None
+
     def __init__(self, events: list[str]) -> None:
         self._events = events
 
