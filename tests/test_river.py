@@ -16,19 +16,11 @@ from river import checks, datasets, evaluate, linear_model, preprocessing, tree
 
 from driftmon.river import KLDriftDetector, LogLossDriftDetector
 from driftmon.stats.columns import Floats
+from tests.simulate.means import flagged_at
 
 drift: Any = river.drift
 metrics: Any = river.metrics
 DETECTORS: list[Callable[[], Any]] = [KLDriftDetector, LogLossDriftDetector]
-
-
-def flags(detector: Any, values: Floats) -> list[int]:
-    found = []
-    for row, value in enumerate(values.tolist()):
-        detector.update(value)
-        if detector.drift_detected:
-            found.append(row)
-    return found
 
 
 def losses(rng: np.random.Generator, rows: int, noise: float) -> Floats:
@@ -60,19 +52,19 @@ def test_a_copy_and_a_pickle_go_on_as_the_detector_does(make: Callable[[], Any])
     values = losses(np.random.default_rng(1), 6000, 0.0)
     values[4000:] *= 1.5
     one = make()
-    assert flags(one, values[:4020]) == []
+    assert flagged_at(one, values[:4020]) == []
     two, three = copy.deepcopy(one), pickle.loads(pickle.dumps(one))
-    found = flags(one, values[4020:])
+    found = flagged_at(one, values[4020:])
     assert len(found) == 1
-    assert flags(two, values[4020:]) == flags(three, values[4020:]) == found
+    assert flagged_at(two, values[4020:]) == flagged_at(three, values[4020:]) == found
 
 
 def test_the_shape_may_change_with_the_mean_and_is_seen() -> None:
     rng = np.random.default_rng(2)
     before, after = rng.normal(0, 1, 6000), rng.choice([-0.95, 0.95], 6000) + rng.normal(0, 0.3, 6000)
     values = np.concatenate((before, after))
-    assert flags(drift.ADWIN(), values) == []
-    found = flags(KLDriftDetector(), values)
+    assert flagged_at(drift.ADWIN(), values) == []
+    found = flagged_at(KLDriftDetector(), values)
     assert 6000 <= found[0] < 6400
     assert len(found) == 1  # what follows is the new reference
 
@@ -81,15 +73,15 @@ def test_the_shape_may_change_with_the_mean_and_is_seen() -> None:
 def test_without_drift_the_run_length_is_kept(make: Callable[..., Any]) -> None:
     rng = np.random.default_rng(3)
     detector = make(run_length=2500)
-    found = flags(detector, losses(rng, 15_000, 0.0))
+    found = flagged_at(detector, losses(rng, 15_000, 0.0))
     assert len(found) <= 6  # 15,000 / 2,500
 
 
 def test_a_worse_model_is_noticed_and_a_better_one_is_not() -> None:
     rng = np.random.default_rng(4)
     good, bad = losses(rng, 5000, 0.0), losses(rng, 5000, 0.8)
-    assert 5000 <= flags(LogLossDriftDetector(), np.concatenate((good, bad)))[0] < 7000
-    assert flags(LogLossDriftDetector(), np.concatenate((bad, good))) == []
+    assert 5000 <= flagged_at(LogLossDriftDetector(), np.concatenate((good, bad)))[0] < 7000
+    assert flagged_at(LogLossDriftDetector(), np.concatenate((bad, good))) == []
 
 
 def test_labels_and_probabilities_make_the_loss() -> None:

@@ -17,9 +17,10 @@ TICK_MS = 10_000
 
 
 class FakeStream:
-    gathering = Gathering()
-
     """Counts what it is given; `events` is the order in which things happened."""
+
+    gathering = Gathering()
+    delayed = None
 
     class settings:  # noqa: N801  stands where a stream has its settings
         tick_ms = TICK_MS
@@ -29,8 +30,6 @@ class FakeStream:
 
     samples = False
     newest_ms = 0
-
-    delayed = None
 
     def __init__(self, events: list[str]) -> None:
         self._events = events

@@ -21,6 +21,7 @@ from driftmon.stats.dispersion import dispersion, independent
 from driftmon.stats.evidence import lags, weighed
 from driftmon.stats.rises import Rise, lower_edges
 from driftmon.stats.schema import Counts, Feature, Schema
+from tests.simulate.concept import flags
 from tests.simulate.tables import markdown
 
 N: Final = 20_000  # rows of the reference
@@ -114,19 +115,14 @@ def adwin(law: Losses, runs: int, rows: int, seed: int, delta: float, before: in
     rng, found, false = np.random.default_rng(seed), [], 0
     for _ in range(runs):
         values = np.concatenate((Losses(law.rho).draw(rng, 1, before)[0], law.draw(rng, 1, rows)[0]))
-        flags = flagged_at(make(delta=delta), values)
-        false += sum(flag < before for flag in flags)
-        found.append(min((flag - before + 1.0 for flag in flags if flag >= before), default=np.inf))
+        seen = flagged_at(make(delta=delta), values)
+        false += sum(flag < before for flag in seen)
+        found.append(min((flag - before + 1.0 for flag in seen if flag >= before), default=np.inf))
     return np.array(found), false
 
 
 def flagged_at(detector: Any, values: Floats) -> list[int]:
-    found = []
-    for row, value in enumerate(values.tolist()):
-        detector.update(value)
-        if detector.drift_detected:
-            found.append(row)
-    return found
+    return list(flags(detector, values.tolist()))
 
 
 def false_clears(shift: float, effect: float, looks: int, seed: int, panes: int = 12) -> float:
