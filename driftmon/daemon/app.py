@@ -314,6 +314,8 @@ class App:
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
+    """Once it has ended. Whoever is cancelled while he waits ends too: that cancel is his own, not the task's."""
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()

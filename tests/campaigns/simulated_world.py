@@ -45,6 +45,7 @@ MISSING: Final = {
 }  # fmt: skip
 COMMON: Final[Mapping[str, Any]] = {"features": FEATURES, "windows": [{"name": "recent", "length": "5m"}]}
 PATIENCE_S: Final = 60.0  # for + a tick and more: by then an alert must have moved
+BURIAL_S: Final = 10.0
 KNOWN_S: Final = 300.0  # keys older than this may have been forgotten by a wall clock that was set ahead
 PANES: Final = 60
 PANE_MS: Final = 5000
@@ -141,10 +142,11 @@ class World:
             self.note("end", type(end).__name__)
             if end is not None and not isinstance(end, StorageError | Killed):
                 self.fault(f"the daemon ended with {end!r}")
-        while tasks:  # a reload that waits for what it cancelled takes one cancel for that
-            for task in sorted(tasks, key=lambda one: (len(one.get_name()), one.get_name())):  # a set has no order
-                task.cancel()
-            _, tasks = await asyncio.wait(tasks, timeout=1.0)
+        for task in sorted(tasks, key=lambda one: (len(one.get_name()), one.get_name())):  # a set has no order
+            task.cancel()
+        _, alive = await asyncio.wait({running, *tasks}, timeout=BURIAL_S)
+        if alive:
+            self.fault(f"what was cancelled goes on: {sorted(task.get_name() for task in alive)}")
 
     def turn(self, pump: Any, items: Sequence[Any], at_ms: int, at_s: float) -> None:
         """A turn of the pump, watched."""
