@@ -101,30 +101,35 @@ async def _watch(world: World) -> None:
 
 
 def _judge_notices(world: World) -> None:
-    """Each transition was delivered, unless the same alert fired anew later or nobody was there to take it before it
-    was over; repeats have an excuse each.
+    """Each transition was delivered, unless something newer stood in its place when the receiver was there again;
+    repeats have an excuse each.
     """
-    newest: dict[str, float] = {}
-    for (fingerprint, status, _), at_s in world.published:
-        if status == "firing":
-            newest[fingerprint] = at_s
-    took = world.receivers["webhook"].took
+    webhook = world.receivers["webhook"]
     for key, at_s in world.published:
-        if not took[key] and at_s >= newest.get(key[0], 0.0) and not _came_and_went(world, key, at_s):
-            world.fault(f"the webhook was never told {key}, published at {at_s - BOOT_S:.1f} s")
-    repeats = sum(count - 1 for count in took.values())
-    if repeats > len(world.crashed_s) + world.receivers["webhook"].repeats_excused:
+        if not webhook.took[key]:
+            answers = (answered_s for answered_s in webhook.answered_s if answered_s > at_s + UNDER_WAY_S)
+            back_s = min(answers, default=world.loop.time())
+            if not _fired_anew(world, key, at_s, back_s) and not _came_and_went(world, key, at_s, back_s):
+                world.fault(f"the webhook was never told {key}, published at {at_s - BOOT_S:.1f} s")
+    repeats = sum(count - 1 for count in webhook.took.values())
+    if repeats > len(world.crashed_s) + webhook.repeats_excused:
         world.fault(f"{repeats} repeated notices, {len(world.crashed_s)} ends of the daemon")
 
 
-def _came_and_went(world: World, key: tuple[str, str, int], at_s: float) -> bool:
+def _fired_anew(world: World, key: tuple[str, str, int], at_s: float, back_s: float) -> bool:
+    """The same alert, and it is this of which the receiver was told."""
+    took = world.receivers["webhook"].took
+    anew = [one for one, s in world.published if one[:2] == (key[0], "firing") and at_s < s <= back_s]
+    return any(took[fingerprint, "firing", ms] or took[fingerprint, "resolved", ms] for fingerprint, _, ms in anew)
+
+
+def _came_and_went(world: World, key: tuple[str, str, int], at_s: float, back_s: float) -> bool:
     """It fired while the webhook was away for AWAY_S, and that it is over was told. A restart after the wall clock was
     set ahead takes an outage to be longer by as much.
     """
-    webhook, (fingerprint, status, starts_ms) = world.receivers["webhook"], key
-    back_s = min((answered_s for answered_s in webhook.answered_s if answered_s > at_s + UNDER_WAY_S), default=at_s)
+    fingerprint, status, starts_ms = key
     ahead_s = sum(max(0, by_ms) for stepped_s, by_ms in world.steps if at_s < stepped_s < back_s) / 1000
-    over = bool(webhook.took[fingerprint, "resolved", starts_ms])
+    over = bool(world.receivers["webhook"].took[fingerprint, "resolved", starts_ms])
     return status == "firing" and over and back_s - at_s + ahead_s >= AWAY_S
 
 
