@@ -32,6 +32,8 @@ MEANS: Final[Mapping[tuple[str, ...], Mean]] = {  # thresholds on these are abou
     ("log_loss",): "log_loss",
     ("log_loss_lower_bound",): "log_loss",
     ("log_loss_upper_bound",): "log_loss",
+    ("calibration_gap",): "log_loss",
+    ("calibration_gap_lower_bound",): "log_loss",
 }
 SINGLE_LOOK_LEVEL: Final = 0.999  # one look has no evidence over time, so it asks for more certainty
 

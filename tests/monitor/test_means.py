@@ -161,7 +161,8 @@ def test_a_threshold_on_a_mean_blames_what_raises_it(metric: str, labels: dict[s
 def test_a_threshold_on_the_loss_blames_the_losses_that_became_more() -> None:
     spec = FeatureSpec("loss", "log_loss", edges=(0.3, 0.7, 1.5), outcome=Outcome("y", "p"))
     reference = reference_of({"p": [0.9] * 900 + [0.1] * 100, "y": [1] * 1000}, [spec])
-    for metric in ("log_loss", "log_loss_lower_bound"):
-        found = check(reference, {"p": [0.9] * 500 + [0.1] * 500, "y": [1] * 1000}, (Rule("High", metric, 0.5),))
+    live = {"p": [0.9] * 500 + [0.1] * 500 + [7.0] * 300, "y": [1] * 1300}  # what is invalid has no loss
+    for metric in ("log_loss", "log_loss_lower_bound", "calibration_gap_lower_bound"):
+        found = check(reference, live, (Rule("High", metric, 0.5),))
         (alert,) = found.alerts
         assert [(one.label, round(one.contribution_nats, 9)) for one in alert.top_bins] == [("[1.5, inf)", 0.6)]

@@ -41,7 +41,7 @@ def prediction(
     >>> rows = [{"p": 0.1 + 0.8 * (n % 2), "y": n % 2} for n in range(200)]
     >>> found = [Finding("p", "numeric", ""), Finding("y", "boolean", "")]
     >>> prediction(rows, found, frozenset()).why
-    'p predicts y: log loss 0.105 nats, 0.693 of who says 50 % each time'
+    'p predicts y: log loss 0.105 nats, against 0.693 for 50 % each time'
     """
     if any(finding.field == NAME for finding in found):
         return None
@@ -70,7 +70,7 @@ def _worth(p: Floats, y: Codes) -> str:
         return ""
     rate = float(y.mean())
     loss, blind = float(binary(p, y).loss.mean()), float(binary(np.full(len(p), rate), y).loss.mean())
-    return f"log loss {loss:.3g} nats, {blind:.3g} of who says {percent(rate)} each time" if loss < blind else ""
+    return f"log loss {loss:.3g} nats, against {blind:.3g} for {percent(rate)} each time" if loss < blind else ""
 
 
 def _is_share(seen: Seen) -> bool:
