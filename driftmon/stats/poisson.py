@@ -10,10 +10,10 @@ from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
-from scipy.special import gammaln, kl_div
 
 from driftmon.stats.columns import Floats
 from driftmon.stats.divergences import Pair
+from driftmon.stats.special import gammaln, kl_div
 
 SPARSEST: Final = 1e-6  # expected counts below it: at most one observation per bin matters
 FULLEST: Final = 200.0  # above it the moments approach their limits as 1/l
