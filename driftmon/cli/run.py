@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import click
 
 if TYPE_CHECKING:
+    from driftmon.daemon.access.keeper import Keeper
     from driftmon.daemon.app import App
 
 USAGE: Final = 2
@@ -64,7 +65,6 @@ def command(
 ) -> None:
     """Watch the streams of a configuration until SIGTERM or SIGINT; SIGHUP loads it again."""
     from driftmon.daemon import logs  # noqa: PLC0415  numpy and scipy only once the daemon is really meant
-    from driftmon.daemon.access.keeper import Keeper  # noqa: PLC0415
     from driftmon.daemon.addresses import AddressError, parse  # noqa: PLC0415
     from driftmon.daemon.app import App  # noqa: PLC0415
     from driftmon.daemon.faults import ConfigError  # noqa: PLC0415
@@ -80,7 +80,7 @@ def command(
             storage,
             external_url,
             reload_over_http=lifecycle,
-            keeper=None if web_config is None else Keeper(web_config, os.environ),
+            keeper=None if web_config is None else _keeper(web_config),
         )
         if not insecure and not process.authenticates:
             refuse_open_api(process.api)
@@ -93,6 +93,12 @@ def command(
     except StorageError as fault:
         click.echo(str(fault), err=True)
         sys.exit(fault.exit_code)
+
+
+def _keeper(web_config: Path) -> Keeper:
+    from driftmon.daemon.access.keeper import Keeper  # noqa: PLC0415  what reads that file, for those who have one
+
+    return Keeper(web_config, os.environ)
 
 
 async def _run(app: App) -> None:
