@@ -7,6 +7,7 @@ the layout, so msgspec skips the rest of a record unread; a map stands in for a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from operator import attrgetter
 from typing import Annotated, Any, Final, TypeAlias
@@ -176,7 +177,7 @@ def _struct(
         attribute = f"f{len(fields)}"
         keys[attribute] = key if _plain(key) else attribute
         if (key,) in wanted:
-            fields.append((attribute, *_leaf(wanted[(key,)], text_length)))
+            fields.append((attribute, *_leaf(frozenset(wanted[(key,)]), text_length)))
             attributes[(key,)] = attribute
             continue
         inner, inside = _struct({path[1:]: wants for path, wants in wanted.items() if path[0] == key}, text_length)
@@ -191,7 +192,8 @@ def _plain(key: str) -> bool:
     return key.isprintable() and '"' not in key and "\\" not in key
 
 
-def _leaf(wants: set[tuple[str, str]], text_length: int) -> tuple[Any, Any]:
+@lru_cache  # thousands of features are of a few kinds
+def _leaf(wants: frozenset[tuple[str, str]], text_length: int) -> tuple[Any, Any]:
     """Type and default of a value; any scalar goes where it is a category or read in several ways."""
     scalar = Annotated[str, msgspec.Meta(max_length=text_length)] | int | float | bool | None
     kinds = {kind for kind, _ in wants}

@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from driftmon.monitor.clearing import CLEAR_RISK, Segments
 from driftmon.monitor.rules import Mean, TopBin
@@ -22,6 +21,7 @@ from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.divergences import Pair
 from driftmon.stats.evidence import Evidence
 from driftmon.stats.rises import Rise, lower_edges, moments
+from driftmon.stats.special import ndtri
 
 LEAST: Final = 1e-300  # no rows with a score: no shares of them
 STRONGEST: Final = 3

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chndtr, ndtri
 
 from driftmon.stats.columns import Floats
 from driftmon.stats.divergences import Pair
 from driftmon.stats.noise import Noise, debiased, raw_kl
+from driftmon.stats.special import chndtr, ndtri
 
 
 def _ratio(pair: Pair) -> Floats:

@@ -16,13 +16,13 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri, gammaln, rel_entr, xlog1py, xlogy
 
 from driftmon.stats.coarsenings import Coarsenings
 from driftmon.stats.columns import Floats
 from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.divergences import Pair
 from driftmon.stats.schema import Schema
+from driftmon.stats.special import chdtri, gammaln, rel_entr, xlog1py, xlogy
 
 PANES: Final = 256  # the longest lag
 LAG_RATIO: Final = 1.5

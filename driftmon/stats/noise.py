@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import gammaincinv, rel_entr
 
 from driftmon.stats.columns import Floats
 from driftmon.stats.divergences import Pair
 from driftmon.stats.poisson import poisson_moments, two_sample_moments
+from driftmon.stats.special import gammaincinv, rel_entr
 
 LEAST_OBSERVATIONS: Final = 0.5  # one live against one reference observation; with less there is no noise to speak of
 

@@ -6,27 +6,38 @@ summed over the Poisson distribution itself, once, and looked up.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
-from scipy.special import gammaln, kl_div
 
 from driftmon.stats.columns import Floats
 from driftmon.stats.divergences import Pair
+from driftmon.stats.special import gammaln, kl_div
 
 SPARSEST: Final = 1e-6  # expected counts below it: at most one observation per bin matters
 FULLEST: Final = 200.0  # above it the moments approach their limits as 1/l
 GRID: Final = 1024  # points of the table, even in ln l: linear interpolation errs by 5e-5 of the value
+PIECES: Final = 16  # of the grid, each summed no further than its own counts reach: a fifth of the time of one piece
 LIMITS: Final = np.array([[1.0], [2.0], [0.0]])  # of m, v and s in a well filled bin: chi-square with one degree
 
 
 @cache
 def _table() -> Floats:
     """float64[3, GRID]: m, v and s by summing over the Poisson distribution itself."""
-    expected = np.geomspace(SPARSEST, FULLEST, GRID)[:, None]
-    count = np.arange(FULLEST + 14 * FULLEST**0.5)  # fourteen standard deviations: nothing is left above
-    chance = np.exp(count * np.log(expected) - expected - gammaln(count + 1))
+    return np.concatenate([_moments(*piece) for piece in _pieces()], axis=1)
+
+
+def _pieces() -> Iterator[tuple[Floats, Floats, Floats]]:
+    """Of the grid: l float64[rows, 1], the counts that may occur, float64[counts], and their chances."""
+    for piece in np.array_split(np.geomspace(SPARSEST, FULLEST, GRID), PIECES):
+        expected, most = piece[:, None], piece[-1]
+        count = np.arange(np.ceil(most + 14 * most**0.5) + 20)  # fourteen standard deviations: nothing is left above
+        yield expected, count, np.exp(count * np.log(expected) - expected - gammaln(count + 1))
+
+
+def _moments(expected: Floats, count: Floats, chance: Floats) -> Floats:
     share = 2 * kl_div(count, expected)
     mean = (chance * share).sum(axis=1)
     variance = (chance * (share - mean[:, None]) ** 2).sum(axis=1)
@@ -55,9 +66,10 @@ def poisson_moments(expected: Floats) -> tuple[Floats, Floats, Floats]:
 @lru_cache(maxsize=8)
 def _reference_table(pseudocount: float) -> Floats:
     """float64[4, GRID]: the moments of `reference_moments`, each times the power of l that levels it."""
-    expected = np.geomspace(SPARSEST, FULLEST, GRID)[:, None]
-    count = np.arange(FULLEST + 14 * FULLEST**0.5)
-    chance = np.exp(count * np.log(expected) - expected - gammaln(count + 1))
+    return np.concatenate([_of_reference(*piece, pseudocount) for piece in _pieces()], axis=1)
+
+
+def _of_reference(expected: Floats, count: Floats, chance: Floats, pseudocount: float) -> Floats:
     log = np.log((count + pseudocount) / expected)
     gap = (count + pseudocount) / expected - 1 - log
     centred = gap - (chance * gap).sum(axis=1)[:, None]

@@ -29,13 +29,13 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri
 
 from driftmon.stats.columns import Floats
 from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.divergences import Pair
 from driftmon.stats.evidence import REFERENCE_ERROR
 from driftmon.stats.schema import Schema
+from driftmon.stats.special import chdtri
 
 BETS: Final = tuple(2.0**-power for power in range(1, 11))  # the best is (mean - mu0) / variance, whatever it is
 
