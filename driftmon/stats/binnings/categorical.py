@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from driftmon.stats.schema import Codes
+from driftmon.stats.schema import Codes, Counts
 
 SPECIAL = ("unseen", "invalid", "missing")
 
@@ -33,6 +33,7 @@ class Binning:
     kind = "categorical"
     tallies: ClassVar[tuple[str, ...]] = ()
     positions = None
+    cuts = None
 
     def __post_init__(self) -> None:
         twice = [category for category, times in Counter(self.categories).items() if times > 1]
@@ -48,12 +49,15 @@ class Binning:
         return self.regular + len(SPECIAL)
 
     @cached_property
-    def _code_of(self) -> dict[str | None, int]:
+    def places(self) -> dict[str | None, int]:
         return {None: self.size - 1, **{category: code for code, category in enumerate(self.categories)}}
 
     def codes(self, values: Any) -> Codes:
-        code_of, unseen = self._code_of, self.regular
+        code_of, unseen = self.places, self.regular
         return np.fromiter((code_of.get(value, unseen) for value in values), dtype=np.int64, count=len(values))
+
+    def counts(self, values: Any) -> Counts:
+        return np.bincount(self.codes(values), minlength=self.size)
 
     def labels(self) -> tuple[str, ...]:
         """A category's label is its text; quoted where that would be empty, quoted already or a special word."""
