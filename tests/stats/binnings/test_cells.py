@@ -45,7 +45,7 @@ def filled(edges: tuple[float, ...], values: Floats) -> list[int]:
 
 @given(edges=rising, values=st.lists(st.one_of(st.floats(), finite), max_size=60), far=st.integers(0, 60))
 @example(edges=(-0.0,), values=[0.0, -0.0, math.nan, -math.nan], far=0)
-@example(edges=(0.0,), values=[0.0, -0.0], far=0)
+@example(edges=(0.0,), values=[0.0, -0.0], far=30)
 @example(edges=(0.0, 5e-324), values=[0.0, -0.0, 5e-324, -5e-324], far=0)
 @example(edges=(-sys.float_info.max, sys.float_info.max), values=[math.inf, -math.inf, 1e308, math.nan], far=0)
 @example(edges=(1.0, 1.0000000000000002, 1.0000000000000004), values=[1.0], far=30)
