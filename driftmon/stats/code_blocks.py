@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from itertools import repeat
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from driftmon.stats.schema import Codes, Feature
 
 PIECE: Final = 8192  # values at a time: what is in between stays in the second-level cache
+MANY: Final = 16  # columns that are worth it
 SHORT: Final = 512  # rows; from here on a feature at a time is faster, by its table
 
 
@@ -59,10 +61,10 @@ class Blocks:
     def __init__(self, features: Sequence[Feature], starts: Codes) -> None:
         self._features, self._starts = features, starts
         self._missing = starts + np.array([feature.binning.size - 1 for feature in features], dtype=np.int64)
-        self._place = {feature.name: index for index, feature in enumerate(features)}
+        self.place = {feature.name: index for index, feature in enumerate(features)}
         cuts = {index: feature.binning.cuts for index, feature in enumerate(features)}
         self._cuts = {index: found for index, found in cuts.items() if found is not None}
-        self._places = [feature.binning.places for feature in features]
+        self._places: list[Mapping[str | None, int]] = [feature.binning.places or {} for feature in features]
         self._unseen = [feature.binning.regular for feature in features]
         self._width = np.zeros(len(features), dtype=np.int64)  # the power of two less one that holds the cuts
         for index, (rising, _) in self._cuts.items():
@@ -82,48 +84,36 @@ class Blocks:
 
     def fill(self, columns: Mapping[str, Column], into: Codes) -> list[tuple[int, Column]]:
         """Codes int64[features, rows] of the features that have a column; those columns with marked rows."""
-        rows = into.shape[1]
-        marked: list[tuple[int, Column]] = []
-        together: Mapping[int, object] = self._cuts if rows < SHORT else {}
-        numbers: list[Floats] = []
-        codes: list[Codes] = []
-        texts: list[int] = []
-        number_at: list[int] = []
-        code_at: list[int] = []
-        text_at: list[int] = []
-        for name, column in columns.items():
-            if (index := self._place.get(name)) is None:
-                continue
-            values: Any = column.values
-            if len(values) != rows:
-                raise ValueError(f"column {name} has {len(values)} rows, the batch {rows}: they must be equal")
-            if index in together:
-                number_at.append(index)
-                numbers.append(values)
-            elif rows < SHORT and (places := self._places[index]) is not None:
-                text_at.append(index)
-                get, unseen = places.get, self._unseen[index]
-                texts += [get(value, unseen) for value in values]
-            else:
-                code_at.append(index)
-                codes.append(self._features[index].binning.codes(values))
-            if column.invalid or len(column.absent) or len(column.uncounted):
-                marked.append((index, column))
-        if texts:
-            found = np.array(texts, dtype=np.int64).reshape(len(text_at), rows)
-            into[text_at] = found + self._starts[text_at][:, None]
-        if codes:
-            for index, one in zip(code_at, codes, strict=True):
-                np.add(one, self._starts[index], out=into[index])
-        step = max(1, PIECE // max(1, rows))
-        for low in range(0, len(numbers), step):
-            values = np.concatenate(numbers[low : low + step])
-            self._number(
-                np.array(number_at[low : low + step]), values.reshape(len(number_at[low : low + step]), rows), into
-            )
-        return marked
+        rows, place = into.shape[1], self.place
+        known = [(place[name], column) for name, column in columns.items() if name in place]
+        for index, column in known:
+            if len(column.values) != rows:
+                name = self._features[index].name
+                raise ValueError(f"column {name} has {len(column)} rows, the batch {rows}: they must be equal")
+        if rows < SHORT and len(known) >= MANY:
+            self._texts([(index, column) for index, column in known if index not in self._cuts], into)
+            self._numbers([(index, column) for index, column in known if index in self._cuts], into)
+        else:
+            for index, column in known:
+                np.add(self._features[index].binning.codes(column.values), self._starts[index], out=into[index])
+        return [(i, one) for i, one in known if one.invalid or len(one.absent) or len(one.uncounted)]
 
-    def _number(self, features: Codes, values: Floats, into: Codes) -> None:
+    def _texts(self, known: Sequence[tuple[int, Column]], into: Codes) -> None:
+        found: list[int] = []
+        for index, column in known:
+            found += map(self._places[index].get, column.values, repeat(self._unseen[index]))
+        at = [index for index, _ in known]
+        into[at] = np.array(found, np.int64).reshape(len(at), into.shape[1]) + self._starts[at][:, None]
+
+    def _numbers(self, known: Sequence[tuple[int, Column]], into: Codes) -> None:
+        rows = into.shape[1]
+        step = max(1, PIECE // max(1, rows))
+        for low in range(0, len(known), step):
+            piece = known[low : low + step]
+            values = np.concatenate([column.values for _, column in piece]).reshape(len(piece), rows)
+            self._search(np.array([index for index, _ in piece]), values, into)
+
+    def _search(self, features: Codes, values: Floats, into: Codes) -> None:
         searches, which, row = self._searches
         for one, search in enumerate(searches):
             there = features if len(searches) == 1 else features[which[features] == one]

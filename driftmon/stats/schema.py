@@ -124,6 +124,11 @@ class Schema:
         return within < np.repeat([feature.binning.regular for feature in self.features], self.sizes)
 
     @cached_property
+    def place(self) -> Mapping[str, int]:
+        """The number of a feature by its name."""
+        return self._blocks.place
+
+    @cached_property
     def skips(self) -> NDArray[np.bool_]:
         """bool[features]: a row without the key is not counted."""
         return np.array([feature.absent == "skip" for feature in self.features], dtype=np.bool_)
