@@ -72,7 +72,8 @@ class Ledger:
         self.first_ms = oldest_ms if self.first_ms is None else min(self.first_ms, oldest_ms)
         for name, column in batch.columns.items():
             for reason, rows in column.invalid.items():
-                times = int(kept[np.asarray(rows, dtype=np.int64)].sum()) * batch.weight
+                if not (times := int(kept[np.asarray(rows, dtype=np.int64)].sum()) * batch.weight):
+                    continue
                 self.invalid[(name, reason)] = self.invalid.get((name, reason), 0) + times
         place, skips = self.schema.place, self.schema.skips
         seen = ~skips

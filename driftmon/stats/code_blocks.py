@@ -82,21 +82,24 @@ class Blocks:
             searches.append(Search.of(width, parts))
         return tuple(searches), which, row
 
-    def fill(self, columns: Mapping[str, Column], into: Codes) -> list[tuple[int, Column]]:
-        """Codes int64[features, rows] of the features that have a column; those columns with marked rows."""
-        rows, place = into.shape[1], self.place
+    def known(self, columns: Mapping[str, Column], rows: int) -> list[tuple[int, Column]]:
+        """The columns of features, with the features' numbers; ValueError where one has not so many rows."""
+        place = self.place
         known = [(place[name], column) for name, column in columns.items() if name in place]
         for index, column in known:
             if len(column.values) != rows:
                 name = self._features[index].name
                 raise ValueError(f"column {name} has {len(column)} rows, the batch {rows}: they must be equal")
-        if rows < SHORT and len(known) >= MANY:
+        return known
+
+    def fill(self, known: Sequence[tuple[int, Column]], into: Codes) -> None:
+        """The codes of known columns, each in the row of its feature's number."""
+        if into.shape[1] < SHORT and len(known) >= MANY:
             self._texts([(index, column) for index, column in known if index not in self._cuts], into)
             self._numbers([(index, column) for index, column in known if index in self._cuts], into)
         else:
             for index, column in known:
                 np.add(self._features[index].binning.codes(column.values), self._starts[index], out=into[index])
-        return [(i, one) for i, one in known if one.invalid or len(one.absent) or len(one.uncounted)]
 
     def _texts(self, known: Sequence[tuple[int, Column]], into: Codes) -> None:
         found: list[int] = []

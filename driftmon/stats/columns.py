@@ -45,6 +45,11 @@ class Column:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def marked(self) -> bool:
+        """Whether some row is no value."""
+        return bool(self.invalid) or len(self.absent) > 0 or len(self.uncounted) > 0
+
 
 def number(value: object) -> float | str:
     """A JSON value as float64, or the reason why it is none. Huge integers become +-inf.

@@ -11,12 +11,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftmon.stats.code_blocks import Blocks
+from driftmon.stats.code_blocks import SHORT, Blocks
 from driftmon.stats.columns import Column, Floats
 
 Counts: TypeAlias = NDArray[np.int64]
@@ -25,6 +25,7 @@ Absent: TypeAlias = Literal["missing", "skip"]
 Special: TypeAlias = Literal["missing", "invalid", "unseen"]
 
 NOT_COUNTED = -1
+SPARSE: Final = 16  # one column of so many features: the others take no step
 
 
 class Binning(Protocol):
@@ -176,16 +177,43 @@ class Schema:
         flat = np.empty((len(self.features) + len(self.tally_names), rows), dtype=np.int64)
         counted = flat[: len(self.features)]
         counted[:] = np.where(self.skips, NOT_COUNTED, self.starts + self.sizes - 1)[:, None]
-        for index, column in self._blocks.fill(columns, counted):
-            for at in column.invalid.values():
-                flat[index, at] = self.starts[index] + self.sizes[index] - 2
-            if self.skips[index] and len(column.absent):
-                flat[index, column.absent] = NOT_COUNTED
-            if len(column.uncounted):
-                flat[index, column.uncounted] = NOT_COUNTED
+        known = self._blocks.known(columns, rows)
+        self._blocks.fill(known, counted)
+        for index, column in known:
+            if column.marked:
+                self._mark(index, column, counted[index])
         if self.tally_names:
             self._tally(columns, flat[len(self.features) :])
         return flat
+
+    def _mark(self, index: int, column: Column, codes: Codes) -> None:
+        """Put the codes of rows that are no values."""
+        for at in column.invalid.values():
+            codes[at] = self.starts[index] + self.sizes[index] - 2
+        if self.skips[index] and len(column.absent):
+            codes[column.absent] = NOT_COUNTED
+        if len(column.uncounted):
+            codes[column.uncounted] = NOT_COUNTED
+
+    def counts(self, columns: Mapping[str, Column], rows: int) -> Counts:
+        """int64[state_width]: `count` of `codes`; long columns, and few of many, are counted one by one."""
+        known = self._blocks.known(columns, rows)
+        if rows < SHORT and len(known) * SPARSE > len(self.features):
+            return self.count(self.codes(columns, rows))
+        state = np.zeros(self.state_width, dtype=np.int64)
+        state[(self.starts + self.sizes - 1)[~self.skips]] = rows
+        for index, column in known:
+            binning = self.features[index].binning
+            if column.marked:
+                codes = binning.codes(column.values) + self.starts[index]
+                self._mark(index, column, codes)
+                found = np.bincount(codes[codes >= 0] - self.starts[index], minlength=binning.size)
+            else:
+                found = binning.counts(column.values)
+            state[self.bins(index)] = found
+            if column.tallies is not None and binning.tallies:
+                state[self.tallies(index)] = column.tallies.sum(axis=1)
+        return state
 
     def _tally(self, columns: Mapping[str, Column], into: Codes) -> None:
         into[:] = 0
