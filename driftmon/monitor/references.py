@@ -32,6 +32,7 @@ from driftmon.monitor.slots import Slots, slots_of
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.monitor.tallies import sums_of
 from driftmon.stats import dispersion
+from driftmon.stats.coded import encoded
 from driftmon.stats.columns import Floats, named_columns
 from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.edges import FeatureSpec, Kind
@@ -241,6 +242,11 @@ def reference_of(columns: Any, specs: Sequence[FeatureSpec] | None = None) -> Sn
 
 
 def _kind(values: Any) -> Kind:
+    if (found := encoded(values)) is not None:
+        return "categorical" if len(found[0]) and found[0].max() >= 0 else "numeric"
+    dtype = getattr(values, "dtype", None)
+    if getattr(dtype, "kind", None) in ("i", "u", "f"):
+        return "numeric"
     listed = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
     some = [value for value in listed if value is not None and not (isinstance(value, float) and math.isnan(value))]
     if some and all(isinstance(value, (bool, np.bool_)) for value in some):

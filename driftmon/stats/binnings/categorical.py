@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from driftmon.stats.coded import Coded
 from driftmon.stats.schema import Codes, Counts
 
 SPECIAL = ("unseen", "invalid", "missing")
@@ -54,10 +55,18 @@ class Binning:
         return {None: self.size - 1, **{category: code for code, category in enumerate(self.categories)}}
 
     def codes(self, values: Any) -> Codes:
+        if isinstance(values, Coded):
+            return self._of_texts(values).take(values.codes)  # -1, no text, takes the last
         found = map(self.places.get, values, repeat(self.regular))  # no step of Python's own per value
         return np.fromiter(found, dtype=np.int64, count=len(values))
 
+    def _of_texts(self, values: Coded) -> Codes:
+        return np.array([*map(self.places.get, (*values.texts, None), repeat(self.regular))], dtype=np.int64)
+
     def counts(self, values: Any) -> Counts:
+        if isinstance(values, Coded):
+            found = np.bincount(self._of_texts(values), weights=values.times(), minlength=self.size)
+            return found.astype(np.int64)
         return np.bincount(self.codes(values), minlength=self.size)
 
     def labels(self) -> tuple[str, ...]:
