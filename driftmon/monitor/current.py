@@ -51,7 +51,8 @@ class Current:
         if self._stale:
             self._running.rebase(ledger.first_window().astype(np.float64))
             self._stale, self._seen = False, 0
-        for event in events.waiting[self._seen :]:
-            self._running.add_each(self._coder.codes(event))
-        self._seen = len(events.waiting)
+        waiting = events.waiting
+        while self._seen < len(waiting):
+            self._running.add_each(self._coder.codes(waiting[self._seen]))
+            self._seen += 1
         return self._running

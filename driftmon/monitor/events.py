@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from math import isnan
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from driftmon.monitor.batch import Batch, Receipt, Times
+from driftmon.monitor.batch import Batch, Receipt
 from driftmon.monitor.scoring import LOG_LOSS, key_of, readings, typed_columns
-from driftmon.stats.columns import ABSENT, column_of
-from driftmon.stats.schema import Feature, Schema
+from driftmon.stats.columns import ABSENT, Column, column_of
+from driftmon.stats.schema import NOT_COUNTED, Feature, Schema
 
 Event: TypeAlias = Mapping[str, object]
 
-MOST: Final = 512  # events that wait
+MOST: Final = 1024  # events that wait
 MOST_CELLS: Final = 2**20  # and events x features
 SPARSE: Final = 4  # events with so few of the keys are read by the keys they have
 
@@ -32,17 +33,12 @@ class Events:
     def __init__(self, schema: Schema) -> None:
         self._features = schema.features
         self._keys = dict.fromkeys(map(key_of, readings(schema.features)))
-        self._room = max(1, min(MOST, MOST_CELLS // max(1, len(schema.features))))
+        self._numeric = [feature.name for feature in schema.features if feature.kind == "numeric"]
+        self._numbers = itemgetter(*self._numeric) if len(self._numeric) > 1 else None  # of one it gives no tuple
+        self.room = max(1, min(MOST, MOST_CELLS // max(1, len(schema.features))))
         self.waiting: list[Event] = []
-        self._times_ms: list[int] = []
+        self.times_ms: list[int] = []
         self._settled = Receipt(0)
-
-    def full(self, event: Event, time_ms: int | None) -> bool:
-        """Let another one wait, with its time if it has one of its own; whether there is no room for a next one."""
-        self.waiting.append(event)
-        if time_ms is not None:
-            self._times_ms.append(time_ms)
-        return len(self.waiting) >= self._room
 
     def settle(self, receipt: Receipt) -> None:
         """What became of those that were taken."""
@@ -55,16 +51,31 @@ class Events:
 
     def take(self) -> Batch:
         """All of them, as typed columns; none are left."""
-        events, times_ms = self.waiting, self._times_ms
-        self.waiting, self._times_ms = [], []
-        columns = typed_columns(self._features, self._table(events))
-        times: Times | None = np.array(times_ms, dtype=np.int64) if len(times_ms) == len(events) else None
-        return Batch(len(events), columns, times)
+        events, times = self.waiting.copy(), self.times_ms.copy()
+        self.waiting.clear()
+        self.times_ms.clear()
+        return Batch(len(events), self._columns(events), np.array(times, dtype=np.int64) if times else None)
 
-    def _table(self, events: Sequence[Event]) -> Mapping[str, Sequence[object]]:
+    def _columns(self, events: Sequence[Event]) -> dict[str, Column]:
         if SPARSE * sum(map(len, events)) < len(events) * len(self._keys):
-            return self._pivoted(events)
-        return {key: _values(key, events) for key in self._keys}
+            return typed_columns(self._features, self._pivoted(events))
+        numbers = self._matrix(events)
+        table = {key: _values(key, events) for key in self._keys if key not in numbers}
+        return numbers | typed_columns([one for one in self._features if one.name not in numbers], table)
+
+    def _matrix(self, events: Sequence[Event]) -> dict[str, Column]:
+        """The numeric features at once, if all values are there and plain numbers; else none of them."""
+        if self._numbers is None:
+            return {}
+        try:
+            rows = list(map(self._numbers, events))
+            if not set(map(type, chain.from_iterable(rows))) <= {float, int}:
+                return {}
+            flat = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * len(self._numeric))
+        except (KeyError, OverflowError):
+            return {}
+        matrix = np.ascontiguousarray(flat.reshape(len(rows), -1).T)
+        return dict(zip(self._numeric, map(Column, matrix), strict=True))
 
     def _pivoted(self, events: Sequence[Event]) -> Mapping[str, Sequence[object]]:
         found: dict[str, list[object]] = {}
@@ -88,39 +99,45 @@ class Coder:
 
     def __init__(self, schema: Schema) -> None:
         self.able = all(feature.kind != LOG_LOSS for feature in schema.features)
-        self._features = [
-            (feature, feature.name, int(start), int(start) + feature.binning.size - 1, *_lookup(feature))
-            for feature, start in zip(schema.features, schema.starts.tolist(), strict=True)
-        ]
+        self._numbers: list[tuple[Feature, str, int, list[float], int]] = []
+        self._others: list[tuple[Feature, str, int, Mapping[str | None, int], int]] = []
+        for feature, start in zip(schema.features, schema.starts.tolist(), strict=True):
+            binning = feature.binning
+            if feature.kind == "numeric" and binning.cuts is not None:
+                self._numbers.append((feature, feature.name, start, binning.cuts[0].tolist(), binning.regular - 1))
+            else:
+                self._others.append((feature, feature.name, start, binning.places or {}, binning.regular))
 
     def codes(self, event: Event) -> list[int]:
-        """Flat, of the features in order; those that are not counted are left out.
+        """Flat, in any order; those that are not counted are left out.
 
         >>> from driftmon.stats.binnings.numeric import Binning
         >>> Coder(Schema((Feature("x", Binning((0.0,))), Feature("y", Binning(()))))).codes({"x": 1, "y": "?"})
         [1, 5]
         """
-        found = []
-        for feature, name, start, missing, edges, places in self._features:
-            value: Any = event.get(name, ABSENT)
-            kind = type(value)
-            if kind is float and edges is not None:
-                found.append(missing if isnan(value) else start + bisect_right(edges, value))
-            elif kind is str and places is not None:
-                found.append(start + places.get(value, feature.binning.regular))
-            elif value is not ABSENT:
-                found.append(start + _code(feature, value))
-            elif feature.absent != "skip":
-                found.append(missing)
+        found: list[int] = []
+        add, get = found.append, event.get
+        for feature, name, start, edges, last in self._numbers:
+            value: Any = get(name, ABSENT)
+            if type(value) is float:
+                code = bisect_right(edges, value)
+                if code == last and isnan(value):  # no edge is above it
+                    code = last + 2
+                add(start + code)
+            elif (slow := _code(feature, value)) >= 0:
+                add(start + slow)
+        for feature, name, start, places, unseen in self._others:
+            value = get(name, ABSENT)
+            if type(value) is str and places:
+                add(start + places.get(value, unseen))
+            elif (slow := _code(feature, value)) >= 0:
+                add(start + slow)
         return found
 
 
-def _lookup(feature: Feature) -> tuple[list[float] | None, Mapping[str | None, int] | None]:
-    """A numeric feature's edges, a categorical feature's codes."""
-    cuts = feature.binning.cuts if feature.kind == "numeric" else None
-    return None if cuts is None else cuts[0].tolist(), feature.binning.places
-
-
 def _code(feature: Feature, value: object) -> int:
+    """Of any value; NOT_COUNTED where the key is not there and need not be."""
+    if value is ABSENT and feature.absent == "skip":
+        return NOT_COUNTED
     column = column_of(feature.kind, [value])
     return feature.binning.size - 2 if column.invalid else int(feature.binning.codes(column.values)[0])

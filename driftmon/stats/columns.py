@@ -114,7 +114,7 @@ def column_of(kind: str, values: Any) -> Column:
         column = _plain(kind, values) if isinstance(values, list) else _encoded(kind, values)
         if column is not None:
             return column
-    array = values if isinstance(values, np.ndarray) else _as_array(values)
+    array = values if isinstance(values, np.ndarray) else as_array(values)
     if kind == "any":
         return _raw(values if array is None else array)
     if array is not None:
@@ -174,7 +174,7 @@ def named_columns(table: Any) -> dict[str, Any]:
     return {str(name): table[name] for name in names}
 
 
-def _as_array(values: Any) -> NDArray[Any] | None:
+def as_array(values: Any) -> NDArray[Any] | None:
     """The numpy array behind a pandas, polars or Arrow column; None for lists and other iterables."""
     to_numpy = getattr(values, "to_numpy", None)
     if to_numpy is None:

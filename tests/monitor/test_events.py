@@ -107,7 +107,7 @@ def test_each_is_late_or_not_by_its_own_time(events: list[tuple[dict[str, Any], 
 def test_the_codes_of_one_event_are_those_of_its_row(event: dict[str, Any]) -> None:
     for schema in (SCHEMAS[0], SCHEMAS[2]):
         codes = schema.codes(alone(schema, event).columns, 1)
-        assert Coder(schema).codes(event) == codes[codes >= 0].tolist()
+        assert sorted(Coder(schema).codes(event)) == codes[codes >= 0].tolist()
 
 
 def test_no_more_events_wait_than_there_is_room_for() -> None:
