@@ -45,6 +45,8 @@ class Coded(Sequence[str | None]):
 
     def times(self) -> NDArray[np.int64]:
         """int64[texts + 1]: how often each occurs, last none."""
+        if not len(self.codes) or self.codes.min() >= 0:
+            return np.bincount(self.codes, minlength=len(self.texts) + 1)
         return np.roll(np.bincount(self.codes + 1, minlength=len(self.texts) + 1), -1)
 
 
@@ -73,7 +75,7 @@ def _arrow(arrow: Any, values: Any) -> tuple[NDArray[np.int64], list[Any]] | Non
         return None
     if isinstance(one, arrow.ChunkedArray):  # an empty one, or one too large for a single array
         return _arrow(arrow, one.chunk(0)) if one.num_chunks == 1 else None
-    codes = one.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    codes = one.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
     return codes, one.dictionary.to_pylist()
 
 
@@ -90,7 +92,7 @@ def _pandas(pandas: Any, values: Any) -> tuple[NDArray[np.int64], list[Any]] | N
     # Of mixed objects pandas would take 1, 1.0 and True for one another.
     if isinstance(values.dtype, pandas.StringDtype) or pandas.api.types.infer_dtype(values, skipna=True) == "string":
         codes, texts = values.factorize()
-        return codes.astype(np.int64), texts.tolist()
+        return codes.astype(np.int64, copy=False), texts.tolist()
     return None
 
 
