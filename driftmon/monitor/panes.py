@@ -102,6 +102,19 @@ def worth(schema: Schema, view: View) -> Floats:
     return np.asarray(view.counts * np.repeat(scale, schema.sizes))
 
 
+def weighed(counts: Counts, weight: int, width: int) -> tuple[Counts, Counts | None]:
+    """A state vector of rows that stand for `weight` records each, and its excess; of tallies nobody asks it.
+
+    >>> weighed(np.array([2, 7]), 3, width=1)
+    (array([ 6, 21]), array([12,  0]))
+    """
+    if weight == 1:
+        return counts, None
+    excess = counts * (weight * weight - weight)
+    excess[width:] = 0
+    return counts * weight, excess
+
+
 class Ring:
     """The last `length` panes of one window: `add` to a pane, `view` the window as of a pane. A pane is a state
     vector: `width` counts, then `tallies` other integers that add.
