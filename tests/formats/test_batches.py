@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from driftmon.formats import ndjson
+from driftmon.formats import arrays, ndjson
 from driftmon.formats.layout import Layout
 from driftmon.formats.ndjson import BATCH_CELLS, Decoder
 from driftmon.monitor.batch import MAX_ERRORS
@@ -47,8 +47,9 @@ def everything(batches: Any) -> tuple[Any, ...]:
 )
 def test_in_parts_it_is_what_it_is_at_once(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = everything([Decoder(LAYOUT).decode(data)])
-    for name, value in {"BATCH_ROWS": 3, "STEP_ELEMENTS": 2, "STEP_BYTES": 20}.items():
-        monkeypatch.setattr(ndjson, name, value)
+    monkeypatch.setattr(ndjson, "BATCH_ROWS", 3)
+    monkeypatch.setattr(arrays, "STEP_ELEMENTS", 2)
+    monkeypatch.setattr(arrays, "STEP_BYTES", 20)
     decoder = Decoder(LAYOUT)
     parts = [batch for batch in decoder.batches(data) if batch is not None]
     assert everything(parts) == at_once == everything([decoder.decode(data)])
