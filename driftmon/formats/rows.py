@@ -119,17 +119,21 @@ def _typed(reading: Reading, values: Sequence[Any]) -> Column:
     if reading.kind not in NUMBERS:
         return _column(reading, values)
     try:
-        return column_of(reading.kind, _floats(values))
+        absent: Sequence[int] = ()
+        floats = _floats(values)
     except TypeError:
         absent = [row for row, value in enumerate(values) if value is UNSET]
-        found = column_of(reading.kind, _floats([None if value is UNSET else value for value in values]))
-        return Column(found.values, found.invalid, absent)
+        floats = _floats([None if value is UNSET else value for value in values])
+    if reading.kind == "numeric":
+        return Column(floats, {}, absent)
+    found = column_of(reading.kind, floats)
+    return Column(found.values, found.invalid, absent)
 
 
 def _floats(values: Sequence[Any]) -> Floats:
     """Floats, true and false, and None for NaN; TypeError where there is anything else. Packing takes no None."""
     try:
-        return np.frombuffer(struct.pack(f"{len(values)}d", *values))
+        return np.frombuffer(bytearray(struct.pack(f"{len(values)}d", *values)))
     except struct.error:
         return np.fromiter(values, np.float64, len(values))
 
