@@ -8,15 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 NOT_OPENERS: Final = bytes(byte for byte in range(256) if byte not in b"{[\n")
 ONE_OPENER: Final = bytes.maketrans(b"[", b"{")
 NOT_MARKS: Final = bytes(byte for byte in range(256) if byte not in b"{[\n:")
 FIELD_BYTES: Final = 5  # "":0, at least
-OPEN: Final = np.uint8(ord("{"))
-END: Final = np.uint8(ord("\n"))
 
 
 def pieces(data: bytes, line_bytes: int) -> Iterator[bytes]:
@@ -42,21 +37,17 @@ def is_text(piece: bytes) -> bool:
     return True
 
 
-def flat_lines(piece: bytes, most_fields: int) -> int:
-    """How many lines there are, if each begins with the only brace or bracket in it, and has few enough keys; else 0.
+def flat_lines(piece: bytes) -> int:
+    """How many lines there are, if each begins with the only brace or bracket that opens in it; else 0.
 
     If they are JSON, one record for each of these braces, then a line is a record: no text can hold a line end.
 
-    >>> flat_lines(b'{"a":1}\\n{"b":2}', 9), flat_lines(b'{}{}\\n{"a":\\n1}\\n', 9), flat_lines(b'{"a":{}}\\n', 9)
+    >>> flat_lines(b'{"a":1}\\n{"b":2}'), flat_lines(b'{}{}\\n{"a":\\n1}\\n'), flat_lines(b'{"a":{}}\\n')
     (2, 0, 0)
     """
-    if b"[" in piece or piece[:1] != b"{":
-        return 0
-    marks = np.frombuffer(piece, np.uint8)
-    opens, ends = marks == OPEN, marks == END
-    if (opens[1:] != ends[:-1]).any() or not (_dense(ends, FIELD_BYTES * most_fields) or few_fields(piece, most_fields)):
-        return 0
-    return int(np.count_nonzero(opens))
+    openers = piece.translate(None, NOT_OPENERS).removesuffix(b"\n") + b"\n"
+    count = len(openers) // 2
+    return count if openers == b"{\n" * count and piece[:1] == b"{" else 0
 
 
 def few_fields(piece: bytes, most: int) -> bool:
@@ -75,16 +66,6 @@ def shallow(piece: bytes, depth: int) -> bool:
     (True, False)
     """
     return b"{" * (depth + 1) not in piece.translate(ONE_OPENER, NOT_OPENERS)
-
-
-def _dense(ends: NDArray[np.bool_], most: int) -> bool:
-    """Whether there is a line end in each half of so many bytes: then no line is longer. A no may be wrong.
-
-    >>> _dense(np.array([0, 1, 1, 0, 0], dtype=bool), 4), _dense(np.array([0, 1, 0, 0, 1], dtype=bool), 4)
-    (True, False)
-    """
-    half = max(1, most // 2)
-    return bool(ends[: len(ends) // half * half].reshape(-1, half).any(axis=1).all())
 
 
 def _all_within(piece: bytes, most: int) -> bool:

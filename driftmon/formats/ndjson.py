@@ -6,7 +6,7 @@ the data at newlines changes nothing. Only an array that holds objects is as man
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
@@ -14,11 +14,11 @@ import msgspec
 
 from driftmon.formats import records, times
 from driftmon.formats.arrays import Arrays
-from driftmon.formats.found import Found
+from driftmon.formats.found import EVERY, Found
 from driftmon.formats.layout import Bounds, Layout
 from driftmon.formats.lines import few_fields, flat_lines, is_text, pieces, shallow
 from driftmon.formats.rejections import RecordError
-from driftmon.formats.rows import Row, Rows, Spread
+from driftmon.formats.rows import Rows
 from driftmon.formats.structs import MISFIT
 from driftmon.monitor.batch import Batch, Times
 
@@ -55,10 +55,13 @@ class Decoder:
 
     def sampled(self, data: bytes, wanted: slice) -> tuple[Batch, int]:
         """Of the rows that `decode` finds the columns of some, and how many rows there are: half its time for few."""
-        rows, _, _ = self._timed(self._read(data, 1))
+        if self._layout.time is None:
+            found = self._read(data, 1, wanted)
+            return Batch(found.kept, self._rows.columns(found.values, found.maps)), found.rows
+        found = self._read(data, 1)
+        rows, _ = self._timed(found)
         some = rows[wanted]
-        maps = _maps(some)
-        return Batch(len(some), self._rows.columns(self._rows.spread(some, maps), some, maps)), len(rows)
+        return Batch(len(some), self._rows.columns(*found.some(some))), len(rows)
 
     def batches(self, data: bytes, first_line: int = 1) -> Iterator[Batch | None]:
         """As `decode`, in batches of a few MiB at most; None after each step of about a millisecond.
@@ -68,7 +71,7 @@ class Decoder:
         >>> [batch and batch.rows for batch in decoder.batches(b"{}\\n" * 60_000)]
         [None, 21845, None, 21845, None, 16310]
         """
-        found = Found(first_line, self._rows.record)
+        found = Found(first_line, self._rows)
         for _ in self._steps(data, found):
             yield None
             if found.size >= self._most_rows:
@@ -104,8 +107,8 @@ class Decoder:
         """
         if not self._clean or not self._rows.plain or len(piece) > self._line_bytes:
             return False
-        count = flat_lines(piece, self._rows.most_fields)
-        if not 0 < count <= 2 * self._most_rows or not is_text(piece):
+        count = flat_lines(piece)
+        if not 0 < count <= 2 * self._most_rows or not is_text(piece) or not few_fields(piece, self._rows.most_fields):
             return False
         try:
             rows = self._one.decode_lines(piece)
@@ -140,7 +143,7 @@ class Decoder:
 
     def _fitting(self, lines: Iterator[bytes], found: Found) -> bool:
         """Lines into structs, up to the first that does not fit; whether all did."""
-        rows: list[Row] = []
+        rows: list[Any] = []
         try:
             for row in map(self._one.decode, lines):
                 rows.append(row)  # noqa: PERF402  what came before a fault is kept
@@ -159,27 +162,22 @@ class Decoder:
             found.reject(why)
         found.line += 1
 
-    def _read(self, data: bytes, first_line: int) -> Found:
-        found = Found(first_line, self._rows.record)
+    def _read(self, data: bytes, first_line: int, wanted: slice = EVERY) -> Found:
+        found = Found(first_line, self._rows, wanted)
         for _ in self._steps(data, found):
             pass
         return found
 
-    def _timed(self, found: Found) -> tuple[list[Row], Times | None, Spread | None]:
-        """The rows, without those whose time cannot be read; times and raw values if these are at hand."""
-        if (time := self._layout.time) is None:
-            return found.rows, None, None
-        spread = self._rows.spread(found.rows, found.maps)
-        given = self._rows.times(spread, found.rows, found.maps)
-        rows, times_ms = times.keep(found.rows, found.lines, given, time.unit, found.rejections)
-        return rows, times_ms, spread if len(rows) == len(found.rows) else None
+    def _timed(self, found: Found) -> tuple[list[int], Times | None]:
+        """The rows whose times can be read, and these; the others are rejected."""
+        rows, time = list(range(found.rows)), self._layout.time
+        if time is None:
+            return rows, None
+        given = self._rows.times(found.values, found.maps)
+        return times.keep(rows, found.lines, given, time.unit, found.rejections)
 
     def _batch(self, found: Found) -> Batch:
-        rows, times_ms, spread = self._timed(found)
-        maps = found.maps if len(rows) == len(found.rows) else _maps(rows)
-        columns = self._rows.columns(self._rows.spread(rows, maps) if spread is None else spread, rows, maps)
+        rows, times_ms = self._timed(found)
+        whole = len(rows) == found.rows
+        columns = self._rows.columns(*(found.values, found.maps) if whole else found.some(rows))
         return Batch(len(rows), columns, times_ms, found.rejections.counts, found.rejections.errors)
-
-
-def _maps(rows: Sequence[Row]) -> list[int]:
-    return [at for at, row in enumerate(rows) if isinstance(row, dict)]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-import msgspec
 import numpy as np
 from msgspec import UNSET
 
@@ -18,12 +17,9 @@ from driftmon.formats import records
 from driftmon.formats.layout import Bounds, Layout, Reading, path_of
 from driftmon.formats.records import Record
 from driftmon.formats.rejections import TOO_LONG, RecordError
-from driftmon.formats.structs import Path, Shape, is_plain, wanted
+from driftmon.formats.structs import Path, Shape, Values, is_plain, wanted
 from driftmon.monitor.scoring import Part
 from driftmon.stats.columns import ABSENT, Column, Floats, column_of
-
-Row: TypeAlias = msgspec.Struct | Record
-Spread: TypeAlias = Mapping[Path, Sequence[Any]]
 
 PLAIN_TEXTS: Final = {str, type(None)}
 PLAIN_NUMBERS: Final = {float, type(None)}  # not int: it may be larger than any float64
@@ -32,7 +28,7 @@ NUMBERS: Final = {"numeric", "boolean"}  # the kinds that are float64
 
 
 class Rows:
-    """The struct of one layout (`struct`), and the columns and times of its rows. `maps` says which of them are maps."""
+    """The struct of one layout (`struct`), and the columns and times of its rows. `maps`: by row, those that are maps."""
 
     def __init__(self, layout: Layout, bounds: Bounds) -> None:
         self._layout, self._bounds = layout, bounds
@@ -44,7 +40,8 @@ class Rows:
         self.plain = all(is_plain(key) for path in wants for key in path)  # else no record may be decoded into `struct`
         self._shape = Shape(wants, bounds.text_length)
         self.struct = self._shape.struct
-        self._empty = self.struct()
+        self.empty = self.struct()
+        self._paths = list(wants)
         self._alone = {path for path, want in wants.items() if len(want) == 1}  # the struct has its very type
 
     def record(self, value: Any) -> Record:
@@ -57,29 +54,30 @@ class Rows:
                 raise RecordError(TOO_LONG, f"the text of {name} has {len(text):,} characters, more than {most:,}")
         return found
 
-    def spread(self, rows: Sequence[Row], maps: Sequence[int]) -> Spread:
-        """The raw values of the structs by path; where a map is, those of an empty struct."""
-        structs: list[Any] = list(rows)
-        for at in maps:
-            structs[at] = self._empty
-        return self._shape.spread(structs)
+    def no_values(self) -> Values:
+        """Of no rows."""
+        return {path: [] for path in self._paths}
 
-    def times(self, spread: Spread, rows: Sequence[Row], maps: Sequence[int]) -> list[Any]:
+    def extend(self, values: Values, structs: Sequence[Any]) -> None:
+        """Add the values of these."""
+        self._shape.extend(values, structs)
+
+    def times(self, values: Values, maps: Mapping[int, Record]) -> list[Any]:
         """The raw event time of each row; None where there is none. The layout has a time."""
         path = next(iter(self._layout.paths()))
-        given = list(spread[path])
-        for at in maps:
-            given[at] = follow(rows[at], path)
+        given = values[path].copy()
+        for at, record in maps.items():
+            given[at] = follow(record, path)
         return given if path in self._alone and not maps else [_present(value) for value in given]
 
-    def columns(self, spread: Spread, rows: Sequence[Row], maps: Sequence[int]) -> dict[str, Column]:
-        """One column per feature, in the order of the rows."""
-        columns = {}
+    def columns(self, values: Values, maps: Mapping[int, Record]) -> dict[str, Column]:
+        """One column per feature, in the order of the rows; they take the values over."""
+        columns, at = {}, list(maps)
         for reading in self._layout.readings:
             path = path_of(reading)
-            column = (_typed if path in self._alone else _column)(reading, spread[path])
+            column = (_typed if path in self._alone else _column)(reading, values[path])
             if maps:
-                column = _mended(column, maps, _column(reading, [follow(rows[at], path) for at in maps]))
+                column = _mended(column, at, _column(reading, [follow(record, path) for record in maps.values()]))
             columns[reading.name] = column
         return self._layout.columns(columns)
 
@@ -101,23 +99,23 @@ def _present(value: Any) -> Any:
     return None if value is ABSENT or value is UNSET else value
 
 
-def _column(reading: Reading, values: Sequence[Any]) -> Column:
+def _column(reading: Reading, values: list[Any]) -> Column:
     """Raw values of one feature, absent ones marked, as a column; an absent one counts as null unless skipped."""
     if reading.kind == "categorical" and _only_texts(values):
-        return Column(list(values))
+        return Column(values.copy())
     if reading.kind in NUMBERS and set(map(type, values)) <= PLAIN_NUMBERS:
         return column_of(reading.kind, np.array(values, np.float64))
     absent = ABSENT if reading.absent == "skip" else None
     return column_of(reading.kind, [absent if value is UNSET or value is ABSENT else value for value in values])
 
 
-def _typed(reading: Reading, values: Sequence[Any]) -> Column:
+def _typed(reading: Reading, values: list[Any]) -> Column:
     """The same of a field of the struct that nobody else reads: where a number belongs there is none but floats.
 
     None becomes NaN by itself, true is 1; what is not there is no number, and ends the fast way.
     """
     if reading.kind not in NUMBERS:
-        return _column(reading, values)
+        return Column(values) if reading.kind == "categorical" and _only_texts(values) else _column(reading, values)
     try:
         absent: Sequence[int] = ()
         floats = _floats(values)
