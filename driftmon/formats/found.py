@@ -73,6 +73,9 @@ class Found:
         except RecordError as why:
             self.reject(why)
             return
+        if (struct := self._reader.struct_of(record)) is not None:
+            self._add((struct,), (self.line,))
+            return
         if (self.rows - self._wanted.start) % self._wanted.step == 0 <= self.rows - self._wanted.start:
             self.maps[self.kept] = record
         self._add((self._reader.empty,), (self.line,))

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 from msgspec import UNSET
 
@@ -17,7 +18,7 @@ from driftmon.formats import records
 from driftmon.formats.layout import Bounds, Layout, Reading, path_of
 from driftmon.formats.records import Record
 from driftmon.formats.rejections import TOO_LONG, RecordError
-from driftmon.formats.structs import Path, Shape, Values, is_plain, wanted
+from driftmon.formats.structs import MISFIT, Path, Shape, Values, is_plain, wanted
 from driftmon.monitor.scoring import Part
 from driftmon.stats.columns import ABSENT, Column, Floats, column_of
 
@@ -28,7 +29,7 @@ NUMBERS: Final = {"numeric", "boolean"}  # the kinds that are float64
 
 
 class Rows:
-    """The struct of one layout (`struct`), and the columns and times of its rows. `maps`: by row, those that are maps."""
+    """The struct of one layout (`struct`), and the columns and times of its rows. `maps`: those that are, by row."""
 
     def __init__(self, layout: Layout, bounds: Bounds) -> None:
         self._layout, self._bounds = layout, bounds
@@ -53,6 +54,13 @@ class Rows:
                 name, most = records.shown(".".join(path)), self._bounds.text_length
                 raise RecordError(TOO_LONG, f"the text of {name} has {len(text):,} characters, more than {most:,}")
         return found
+
+    def struct_of(self, record: Record) -> Any:
+        """The record as a struct, where only its spelling did not fit, as that of NaN; else None."""
+        try:
+            return msgspec.convert(record, self.struct) if self.plain else None
+        except MISFIT:
+            return None
 
     def no_values(self) -> Values:
         """Of no rows."""

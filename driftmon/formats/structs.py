@@ -53,7 +53,7 @@ class Shape:
                 fields.append((attribute, inner.struct, inner.struct()))
             self._fields.append(((*above, key), inner))
         # No cycles, so nothing for the garbage collector to track; frozen, so that one empty map can be the default.
-        self.struct = msgspec.defstruct("Row", fields, gc=False, frozen=True, rename=keys)
+        self.struct: type[msgspec.Struct] = msgspec.defstruct("Row", fields, gc=False, frozen=True, rename=keys)
 
     def extend(self, values: Values, structs: Iterable[Any]) -> None:
         """Add theirs to the values of each path. A tuple a struct, then all turned: half the time of a getter a field.

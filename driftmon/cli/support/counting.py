@@ -64,8 +64,8 @@ def chosen(sources: list[Input], stream: StreamSettings, layout: Layout) -> Sche
     """The bins: given ones as they are, the others from a systematic sample of the rows."""
     sample = Systematic(some_rows)
     if not all(spec.fixed for spec in stream.features):
-        for batch, rows in sampled(sources, layout, "choosing bins", lambda: sample.wanted):
-            sample.add(batch, rows)
+        for batch, size in sampled(sources, layout, "choosing bins", lambda: sample.wanted):
+            sample.add(batch, size)
     rows = joined([Batch(0, {}), *sample.blocks], stream.features)
     return Schema(tuple(spec.fit(rows.columns[spec.name]) for spec in stream.features))
 
