@@ -22,13 +22,10 @@ STEP_BYTES: Final = 64 * 1024
 
 
 class Arrays:
-    """Reads them for one layout, in batches of about `most_rows`."""
+    """Reads them in batches of about `most_rows`."""
 
-    def __init__(self, rows: Rows, most_rows: int) -> None:
-        self._rows = rows
+    def __init__(self, most_rows: int) -> None:
         self._most_rows = most_rows
-        self._crowd = b":" * (rows.most_fields + 1)  # without braces between: perhaps too many fields
-        self._many: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[rows.struct])  # type: ignore[name-defined]
 
     def take(self, data: bytes, found: Found) -> Generator[None, None, bool]:
         """The data is one array of records: take them; a step is about a millisecond."""
@@ -40,7 +37,7 @@ class Arrays:
             parts = yield from _parts(data)
         except RecordError:
             return False
-        flat = self._flat(data, sum(map(len, parts)))
+        flat = _flat(data, sum(map(len, parts)), found.reader)
         step = min(STEP_ELEMENTS, self._most_rows)
         for part in parts:
             for start in range(0, len(part), step):
@@ -53,7 +50,7 @@ class Arrays:
         """Some of an array; those that are known to be `flat` go into the struct where they fit."""
         if flat:
             try:
-                found.add_all(msgspec.convert(elements, self._many.type))
+                found.add_all(msgspec.convert(elements, found.reader.many.type))
                 return
             except MISFIT:
                 pass
@@ -61,25 +58,26 @@ class Arrays:
             found.take(element)
             found.line += 1
 
-    def _flat(self, data: bytes, elements: int) -> bool:
-        """Whether each of so many elements of an array is a map that holds no other, of few enough fields."""
-        marks = data.translate(None, NOT_MARKS).replace(b"\n", b"")
-        flat = self._rows.plain and marks.count(b"{") == elements and marks.count(b"[") == 1
-        return flat and self._crowd not in marks
-
     def _clean(self, data: bytes, found: Found) -> bool:
         """The fast way, if each element is one flat object that fits the struct, and they are not very many."""
-        if not self._rows.plain or data.count(b"{") > 2 * self._most_rows:
+        if not found.reader.plain or data.count(b"{") > 2 * self._most_rows:
             return False
         try:
             data.decode()
-            rows = self._many.decode(data)
+            rows = found.reader.many.decode(data)
         except MISFIT:
             return False
-        if not self._flat(data, len(rows)):
+        if not _flat(data, len(rows), found.reader):
             return False
         found.add_all(rows)
         return True
+
+
+def _flat(data: bytes, elements: int, reader: Rows) -> bool:
+    """Whether each of so many elements of an array is a map that holds no other, of few enough fields."""
+    marks = data.translate(None, NOT_MARKS).replace(b"\n", b"")
+    flat = reader.plain and marks.count(b"{") == elements and marks.count(b"[") == 1
+    return flat and b":" * (reader.most_fields + 1) not in marks  # without braces between: perhaps too many
 
 
 def _parts(data: bytes) -> Generator[None, None, list[list[Any]]]:

@@ -25,7 +25,7 @@ class Found:
 
     def __init__(self, line: int, reader: Rows, wanted: slice = EVERY) -> None:
         self.line = line
-        self._reader = reader
+        self.reader = reader
         self._wanted = wanted
         self.forget()
 
@@ -35,7 +35,7 @@ class Found:
         self.kept = 0  # of the rows, those whose values are
         self.maps: dict[int, Record] = {}  # by place among these
         self.rejections = Rejections()
-        self._values = self._reader.no_values()
+        self._values = self.reader.no_values()
         self._structs: list[Any] = []
         self._lines: list[Sequence[int]] = []
 
@@ -52,7 +52,7 @@ class Found:
     @property
     def values(self) -> Values:
         """Of each row that is kept."""
-        self._reader.extend(self._values, self._structs)
+        self.reader.extend(self._values, self._structs)
         self._structs = []
         return self._values
 
@@ -69,16 +69,16 @@ class Found:
     def take(self, value: Any) -> None:
         """Add a JSON value of this line if it is a record; a line may hold several, in an array."""
         try:
-            record = self._reader.record(value)
+            record = self.reader.record(value)
         except RecordError as why:
             self.reject(why)
             return
-        if (struct := self._reader.struct_of(record)) is not None:
+        if (struct := self.reader.struct_of(record)) is not None:
             self._add((struct,), (self.line,))
             return
         if (self.rows - self._wanted.start) % self._wanted.step == 0 <= self.rows - self._wanted.start:
             self.maps[self.kept] = record
-        self._add((self._reader.empty,), (self.line,))
+        self._add((self.reader.empty,), (self.line,))
 
     def _add(self, structs: Sequence[Any], lines: Sequence[int]) -> None:
         start, step = self._wanted.start - self.rows, self._wanted.step
@@ -88,7 +88,7 @@ class Found:
         self._lines.append(lines)
         self._structs += some
         if len(self._structs) >= STRUCTS:
-            self._reader.extend(self._values, self._structs)
+            self.reader.extend(self._values, self._structs)
             self._structs = []
 
     def reject(self, why: RecordError) -> None:

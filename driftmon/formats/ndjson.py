@@ -7,10 +7,9 @@ the data at newlines changes nothing. Only an array that holds objects is as man
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
-
-import msgspec
 
 from driftmon.formats import records, times
 from driftmon.formats.arrays import Arrays
@@ -42,8 +41,8 @@ class Decoder:
         self._line_bytes = self._bounds.line_bytes
         self._most_rows = max(1, min(BATCH_ROWS, BATCH_CELLS // max(1, len(layout.features))))
         self._rows = Rows(layout, self._bounds)
-        self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(self._rows.struct)
-        self._arrays = Arrays(self._rows, self._most_rows)
+        self._arrays = Arrays(self._most_rows)
+        self._ordered = False  # by the first line that there was
         self._clean = True  # the lines last read; where one did not fit, others will not, and all are read again
 
     def decode(self, data: bytes, first_line: int = 1) -> Batch:
@@ -71,13 +70,22 @@ class Decoder:
         >>> [batch and batch.rows for batch in decoder.batches(b"{}\\n" * 60_000)]
         [None, 21845, None, 21845, None, 16310]
         """
-        found = Found(first_line, self._rows)
+        found = self._begin(data, first_line)
         for _ in self._steps(data, found):
             yield None
             if found.size >= self._most_rows:
                 yield self._batch(found)
                 found.forget()
         yield self._batch(found)
+
+    def _begin(self, data: bytes, first_line: int, wanted: slice = EVERY) -> Found:
+        """Struct fields stand as the keys of the first line that there was: only how fast it goes depends on it."""
+        if not self._ordered:
+            line = data[: data.find(b"\n", 0, self._line_bytes) + 1 or self._line_bytes]
+            with suppress(RecordError):
+                self._rows = self._rows.ordered_as(self._rows.record(records.parse(line, self._line_bytes)))
+                self._ordered = True
+        return Found(first_line, self._rows, wanted)
 
     def _steps(self, data: bytes, found: Found) -> Iterator[None]:
         """Put all records into `found`; after each step those that are there may be taken out."""
@@ -111,7 +119,7 @@ class Decoder:
         if not 0 < count <= 2 * self._most_rows or not is_text(piece) or not few_fields(piece, self._rows.most_fields):
             return False
         try:
-            rows = self._one.decode_lines(piece)
+            rows = found.reader.one.decode_lines(piece)
         except MISFIT:
             return False
         if len(rows) != count:
@@ -145,7 +153,7 @@ class Decoder:
         """Lines into structs, up to the first that does not fit; whether all did."""
         rows: list[Any] = []
         try:
-            for row in map(self._one.decode, lines):
+            for row in map(found.reader.one.decode, lines):
                 rows.append(row)  # noqa: PERF402  what came before a fault is kept
         except MISFIT:
             return False
@@ -163,7 +171,7 @@ class Decoder:
         found.line += 1
 
     def _read(self, data: bytes, first_line: int, wanted: slice = EVERY) -> Found:
-        found = Found(first_line, self._rows, wanted)
+        found = self._begin(data, first_line, wanted)
         for _ in self._steps(data, found):
             pass
         return found

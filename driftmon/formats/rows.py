@@ -18,7 +18,7 @@ from driftmon.formats import records
 from driftmon.formats.layout import Bounds, Layout, Reading, path_of
 from driftmon.formats.records import Record
 from driftmon.formats.rejections import TOO_LONG, RecordError
-from driftmon.formats.structs import MISFIT, Path, Shape, Values, is_plain, wanted
+from driftmon.formats.structs import MISFIT, Path, Shape, Values, Wants, in_order_of, is_plain, wanted
 from driftmon.monitor.scoring import Part
 from driftmon.stats.columns import ABSENT, Column, Floats, column_of
 
@@ -29,21 +29,29 @@ NUMBERS: Final = {"numeric", "boolean"}  # the kinds that are float64
 
 
 class Rows:
-    """The struct of one layout (`struct`), and the columns and times of its rows. `maps`: those that are, by row."""
+    """Decoders of one layout's struct, of one and of many, and the columns and times of rows. `maps`: by row."""
 
-    def __init__(self, layout: Layout, bounds: Bounds) -> None:
+    def __init__(self, layout: Layout, bounds: Bounds, wants: Wants | None = None) -> None:
         self._layout, self._bounds = layout, bounds
-        wants = wanted(layout)
+        wants = wanted(layout) if wants is None else wants
         listed = [reading.keys for reading in layout.readings if isinstance(reading, Part)]
         self._read = len(wants) + sum(listed) - len(listed)  # a map of probabilities has a key for each class
         self._texts = [path for path, want in wants.items() if any(kind == "categorical" for kind, _ in want)]
         self.most_fields = bounds.fields + self._read
-        self.plain = all(is_plain(key) for path in wants for key in path)  # else no record may be decoded into `struct`
+        self.plain = all(
+            is_plain(key) for path in wants for key in path
+        )  # else no record may be decoded into the struct
+        self._wants = wants
         self._shape = Shape(wants, bounds.text_length)
-        self.struct = self._shape.struct
-        self.empty = self.struct()
-        self._paths = list(wants)
+        self.empty = self._shape.struct()
+        self.one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(self._shape.struct)
+        self.many: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[self._shape.struct])  # type: ignore[name-defined]
         self._alone = {path for path, want in wants.items() if len(want) == 1}  # the struct has its very type
+
+    def ordered_as(self, record: Record) -> Rows:
+        """The same, with the struct's fields as this record has its keys."""
+        ordered = in_order_of(record, self._wants)
+        return self if list(ordered) == list(self._wants) else Rows(self._layout, self._bounds, ordered)
 
     def record(self, value: Any) -> Record:
         """A JSON value as a record that stands in for a struct; RecordError where it is none, or out of bounds."""
@@ -58,13 +66,13 @@ class Rows:
     def struct_of(self, record: Record) -> Any:
         """The record as a struct, where only its spelling did not fit, as that of NaN; else None."""
         try:
-            return msgspec.convert(record, self.struct) if self.plain else None
+            return msgspec.convert(record, self._shape.struct) if self.plain else None
         except MISFIT:
             return None
 
     def no_values(self) -> Values:
         """Of no rows."""
-        return {path: [] for path in self._paths}
+        return {path: [] for path in self._wants}
 
     def extend(self, values: Values, structs: Sequence[Any]) -> None:
         """Add the values of these."""

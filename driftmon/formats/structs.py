@@ -84,6 +84,27 @@ def wanted(layout: Layout) -> Wants:
     return wants
 
 
+def in_order_of(record: Any, wants: Wants) -> Wants:
+    """The same, in the order in which a record has them; those it does not have come last, in their own order.
+
+    msgspec looks for a key among the fields from the last one found: what comes in order is there at once, else it
+    compares half of the fields. Of 300 features in another order that is 15 times the time of all the rest.
+
+    >>> [*in_order_of({"m": {"z": 1, "y": 2}, "x": 3}, {("w",): set(), ("x",): set(), ("m", "y"): set()})]
+    [('m', 'y'), ('x',), ('w',)]
+    """
+    places: dict[Path, int] = {}
+    _note(record, (), places)
+    return dict(sorted(wants.items(), key=lambda item: places.get(item[0], len(places))))
+
+
+def _note(record: Any, above: Path, places: dict[Path, int]) -> None:
+    for key, value in record.items():
+        places[*above, key] = len(places)
+        if isinstance(value, dict):
+            _note(value, (*above, key), places)
+
+
 def is_plain(key: str) -> bool:
     """Whether msgspec takes it as a field's name: it refuses what JSON would have to escape."""
     return key.isprintable() and '"' not in key and "\\" not in key

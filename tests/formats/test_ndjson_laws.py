@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import numpy as np
@@ -217,3 +218,19 @@ def test_an_array_equals_its_lines(records: list[dict[str, Any]]) -> None:
 def test_no_bytes_raise(data: bytes) -> None:
     batch = Decoder(TIMED).decode(data)
     assert batch.rows + sum(batch.rejected.values()) <= max(1, len(data))
+
+
+@given(st.lists(RECORDS, min_size=1, max_size=4), st.randoms(use_true_random=False))
+def test_the_order_of_keys_changes_nothing(records: list[dict[str, Any]], chance: random.Random) -> None:
+    """A decoder goes by the order of the first line that it sees."""
+
+    def shuffled(record: Any) -> Any:
+        if not isinstance(record, dict):
+            return record
+        return {key: shuffled(record[key]) for key in chance.sample(sorted(record), len(record))}
+
+    lines = [json.dumps(record).encode() for record in records]
+    decoder = Decoder(LAYOUT)
+    for first in (*records, records[0]):
+        assert decoder.decode(json.dumps(shuffled(first)).encode() + b"\n").rows <= 1
+        assert_equal(decoder.decode(b"\n".join([b"{}", *lines])), *oracle([b"{}", *lines]))
