@@ -48,18 +48,25 @@ class Bodies:
 
     async def _receive(self, request: Request, limits: Limits, taken: list[int]) -> bytes:
         chunks: list[bytes] = []
-        stream, clock = request.stream(), asyncio.get_running_loop().time
+        clock, idle_s = asyncio.get_running_loop().time, limits.idle_timeout_ms / 1000
         began_s, size = clock(), 0
+        last_s = began_s + limits.request_timeout_ms / 1000
         try:
-            async with asyncio.timeout(limits.request_timeout_ms / 1000):
-                while chunk := await asyncio.wait_for(anext(stream, b""), limits.idle_timeout_ms / 1000):
+            async with asyncio.timeout_at(
+                min(began_s + idle_s, last_s)
+            ) as timer:  # one, where wait_for makes one a chunk
+                async for chunk in request.stream():
+                    if not chunk:
+                        break
                     self._take(len(chunk), taken, limits)
                     chunks.append(chunk)
                     size += len(chunk)
                     if size > limits.body_bytes:
                         raise _too_large("the body", limits.body_bytes, "body_bytes")
-                    if size < limits.rate_bytes * (clock() - began_s - limits.header_timeout_ms / 1000):
+                    now_s = clock()
+                    if size < limits.rate_bytes * (now_s - began_s - limits.header_timeout_ms / 1000):
                         raise Problem(408, f"the body comes at under {limits.rate_bytes} bytes/s (limits.rate_bytes)")
+                    timer.reschedule(min(now_s + idle_s, last_s))
         except TimeoutError:
             raise Problem(
                 408,

@@ -6,11 +6,13 @@ Law: a block can be read by itself, so what one block held never changes how the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 
 from driftmon.formats import ndjson
 from driftmon.formats.layout import Bounds, Layout
 from driftmon.monitor.batch import Batch
 from driftmon.sources.base import Block
+from driftmon.stats.columns import Column
 
 
 class Decoders:
@@ -35,3 +37,16 @@ class Decoders:
         if block.format == "csv":
             return (self.decode(one) for one in (block,))  # when it is asked for: a fault is met where it is caught
         return self._ndjson.batches(block.data, block.first_line)
+
+    def sampled(self, block: Block, wanted: slice) -> tuple[Batch, int]:
+        """Of a block's rows the columns of some, and how many rows there are."""
+        if block.format == "csv":
+            batch = self.decode(block)
+            return some_rows(batch, wanted), batch.rows
+        return self._ndjson.sampled(block.data, wanted)
+
+
+def some_rows(batch: Batch, wanted: slice) -> Batch:
+    """Their values alone. Copied, because a view would keep all rows in memory."""
+    columns = {name: Column(copy(column.values[wanted])) for name, column in batch.columns.items()}
+    return Batch(len(range(batch.rows)[wanted]), columns)

@@ -122,11 +122,11 @@ def api_app(pages: Pages, actions: Actions, ingest: Ingest, site: Site) -> Starl
     """Everything."""
     return _app(
         [
+            Route("/api/v1/ingest/{stream}", ingest.handle, methods=["POST", "HEAD"]),  # they are tried in this order
             *site.routes(),
             *_probes(pages),
             Route("/-/reload", actions.reload, methods=["POST", "PUT"]),
             Route("/openapi.json", pages.openapi),
-            Route("/api/v1/ingest/{stream}", ingest.handle, methods=["POST", "HEAD"]),
             Route("/api/v1/report", pages.report),
             Route("/api/v1/alerts", pages.alerts),
             Route("/api/v1/streams/{stream}/features/{feature:path}", pages.feature),

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 
+from driftmon.formats import iso_times
 from driftmon.formats.layout import Unit
 from driftmon.formats.records import shown
 from driftmon.formats.rejections import BAD_TIME, RecordError, Rejections
@@ -87,6 +88,8 @@ def _iso(text: str) -> int:
 
 
 def _texts(values: Sequence[object]) -> Times | None:
+    if (found := iso_times.milliseconds(values)) is not None:
+        return found
     try:
         return np.fromiter(map(_iso, values), np.int64, len(values))  # type: ignore[arg-type]
     except (TypeError, ValueError):

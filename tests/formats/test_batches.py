@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from driftmon.formats import ndjson
+from driftmon.formats import arrays, ndjson
 from driftmon.formats.layout import Layout
 from driftmon.formats.ndjson import BATCH_CELLS, Decoder
 from driftmon.monitor.batch import MAX_ERRORS
@@ -47,8 +47,9 @@ def everything(batches: Any) -> tuple[Any, ...]:
 )
 def test_in_parts_it_is_what_it_is_at_once(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = everything([Decoder(LAYOUT).decode(data)])
-    for name, value in {"BATCH_ROWS": 3, "STEP_ELEMENTS": 2, "STEP_BYTES": 20}.items():
-        monkeypatch.setattr(ndjson, name, value)
+    monkeypatch.setattr(ndjson, "BATCH_ROWS", 3)
+    monkeypatch.setattr(arrays, "STEP_ELEMENTS", 2)
+    monkeypatch.setattr(arrays, "STEP_BYTES", 20)
     decoder = Decoder(LAYOUT)
     parts = [batch for batch in decoder.batches(data) if batch is not None]
     assert everything(parts) == at_once == everything([decoder.decode(data)])
@@ -66,3 +67,16 @@ def test_empty_records_of_a_wide_stream_do_not_fill_the_memory(data: bytes) -> N
             if rows > 2 * BATCH_CELLS // 300:
                 break  # one has been seen in full
     assert 0 < cells <= 2 * BATCH_CELLS
+
+
+def test_a_small_block_in_between_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pump reads large blocks in steps; the small one may be the first that shows the order of keys."""
+    monkeypatch.setattr(arrays, "STEP_ELEMENTS", 2)
+    monkeypatch.setattr(ndjson, "BATCH_ROWS", 3)
+    layout = Layout([FeatureSpec(name, "numeric") for name in "abc"])
+    large = b"[" + b",".join([b'{"a": 1, "b": 2, "c": 3}'] * 9) + b"]"
+    decoder = Decoder(layout)
+    steps = decoder.batches(large)
+    found = [next(steps), next(steps)]
+    assert decoder.decode(b'{"c": 6, "a": 4, "b": 5}\n').columns["c"].values[0] == 6
+    assert everything([batch for batch in [*found, *steps] if batch]) == everything([Decoder(layout).decode(large)])

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from driftmon.formats.layout import Layout, TimeField
-from driftmon.formats.ndjson import Decoder, pieces
+from driftmon.formats.lines import pieces
+from driftmon.formats.ndjson import Decoder
 from driftmon.monitor.batch import Batch
 from driftmon.stats.edges import FeatureSpec
 

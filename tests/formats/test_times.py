@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftmon.formats import iso_times
 from driftmon.formats.rejections import RecordError
 from driftmon.formats.times import FIRST_MS, LAST_MS, UNITS_PER_SECOND, column, milliseconds
 
@@ -121,3 +122,39 @@ def test_the_column_equals_the_scalar(values: list[Any], unit: Any) -> None:
                 milliseconds(value, unit)
         else:
             assert milliseconds(value, unit) == times_ms[row]
+
+
+MOMENTS = st.datetimes() | st.sampled_from([datetime.min, datetime.max, datetime(2000, 2, 29), datetime(1900, 2, 28)])
+
+
+@given(
+    st.lists(MOMENTS, min_size=1, max_size=5),
+    st.sampled_from(["seconds", "milliseconds", "microseconds"]),
+    st.sampled_from("T "),
+    st.sampled_from(["", "Z", "+00:00", "+01:00", "000Z", "z"]),
+    st.none() | st.tuples(st.integers(0, 30), st.sampled_from("0123456789-:.,TZ +e\u0663")),
+)
+def test_texts_of_one_form_are_read_as_each_by_itself(
+    moments: list[datetime], precision: str, separator: str, zone: str, changed: tuple[int, str] | None
+) -> None:
+    texts = [moment.isoformat(separator, precision) + zone for moment in moments]
+    if changed is not None:
+        at, put = changed
+        texts[-1] = texts[-1][:at] + put + texts[-1][at + 1 :]
+    expected: list[Any] = []
+    for text in texts:
+        try:
+            expected.append(milliseconds(text, "iso8601"))
+        except RecordError:
+            expected.append(None)
+    found, unreadable = column(texts, "iso8601")
+    assert [None if row in unreadable else value for row, value in enumerate(found.tolist())] == expected
+    if changed is None and zone in ("", "Z", "+00:00"):
+        assert iso_times.milliseconds(texts) is not None  # it was the fast way
+
+
+@pytest.mark.parametrize(
+    "texts", [["2024-03-01T00:00:00Z2", "024-03-01T00:00:00Z"], ["2024-03-01T00:00:00Z", None], []]
+)
+def test_texts_of_no_one_form_are_left(texts: list[Any]) -> None:
+    assert iso_times.milliseconds(texts) is None

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
-from copy import copy
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Any
@@ -19,9 +18,9 @@ import numpy as np
 from driftmon.cli.support.faults import Fault
 from driftmon.cli.support.inputs import Input, blocks
 from driftmon.cli.support.progress import progress
-from driftmon.cli.support.records import Refusals, all_batches
+from driftmon.cli.support.records import Refusals, all_batches, sampled
 from driftmon.cli.support.sampling import Systematic
-from driftmon.daemon.decoders import Decoders
+from driftmon.daemon.decoders import Decoders, some_rows
 from driftmon.daemon.settings import StreamSettings
 from driftmon.daemon.streams import layout_of
 from driftmon.formats.layout import Layout
@@ -34,7 +33,6 @@ from driftmon.monitor.slots import Slots
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.monitor.warmup import joined
 from driftmon.sources.base import Block
-from driftmon.stats.columns import Column
 from driftmon.stats.schema import Schema
 
 
@@ -64,18 +62,12 @@ def reference(sources: list[Input], stream: StreamSettings, refusals: Refusals, 
 
 def chosen(sources: list[Input], stream: StreamSettings, layout: Layout) -> Schema:
     """The bins: given ones as they are, the others from a systematic sample of the rows."""
-    sample = Systematic(_thinned)
+    sample = Systematic(some_rows)
     if not all(spec.fixed for spec in stream.features):
-        for _, batch in all_batches(sources, layout, "choosing bins"):
-            sample.offer(batch, batch.rows)
+        for batch, size in sampled(sources, layout, "choosing bins", lambda: sample.wanted):
+            sample.add(batch, size)
     rows = joined([Batch(0, {}), *sample.blocks], stream.features)
     return Schema(tuple(spec.fit(rows.columns[spec.name]) for spec in stream.features))
-
-
-def _thinned(batch: Batch, rows: slice) -> Batch:
-    """Values alone choose bins. Copied, because a view would keep the whole block in memory."""
-    columns = {name: Column(copy(column.values[rows])) for name, column in batch.columns.items()}
-    return Batch(len(range(batch.rows)[rows]), columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ and in other processes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import click
 
 from driftmon.cli.support import parquet
 from driftmon.cli.support.inputs import Input, Progress, blocks
 from driftmon.cli.support.progress import progress
-from driftmon.daemon.decoders import Decoders
+from driftmon.daemon.decoders import Decoders, some_rows
 from driftmon.formats.layout import Layout
 from driftmon.monitor.batch import MAX_ERRORS, Batch, LineError
 
@@ -33,6 +33,21 @@ def all_batches(sources: list[Input], layout: Layout, what: str) -> Iterator[tup
         for source in sources:
             for batch in batches(source, layout, told):
                 yield source, batch
+
+
+def sampled(
+    sources: list[Input], layout: Layout, what: str, wanted: Callable[[], slice]
+) -> Iterator[tuple[Batch, int]]:
+    """Of each batch in its turn the rows that are `wanted` then, values alone; and how many rows it has."""
+    with progress(what, sum(source.size_bytes for source in sources)) as told:
+        for source in sources:
+            if source.form == "parquet":
+                for batch in parquet.batches(source, layout, told):
+                    yield some_rows(batch, wanted()), batch.rows
+                continue
+            decoders = Decoders(layout)
+            for block in blocks(source, told):
+                yield decoders.sampled(block, wanted())
 
 
 class Refusals:

@@ -38,9 +38,21 @@ class Systematic(Generic[Block]):
         """The sample, in order."""
         return self._kept
 
+    @property
+    def wanted(self) -> slice:
+        """Of the items of the next block."""
+        return slice(-self._offered % self.stride, None, self.stride)
+
     def offer(self, block: Block, size: int) -> None:
         """Take what the sample wants of a block of `size` items."""
-        self._keep(block, size, -self._offered % self.stride, self.stride)
+        self.add(self._thin(block, self.wanted), size)
+
+    def add(self, wanted: Block, size: int) -> None:
+        """Take the items that are `wanted` of a block of `size` items."""
+        kept = len(range(size)[self.wanted])
+        if kept:
+            self._kept.append(wanted)
+            self._sizes.append(kept)
         self._offered += size
         while sum(self._sizes) > self._most:
             self._halve()

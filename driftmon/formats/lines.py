@@ -1,0 +1,83 @@
+"""Lines: a block of lines in pieces, and what can be told of many lines at once without reading their JSON.
+
+Law: nothing here decides what a line means. It says of which lines no bound can be broken, and leaves the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+NOT_OPENERS: Final = bytes(byte for byte in range(256) if byte not in b"{[\n")
+ONE_OPENER: Final = bytes.maketrans(b"[", b"{")
+NOT_MARKS: Final = bytes(byte for byte in range(256) if byte not in b"{[\n:")
+FIELD_BYTES: Final = 5  # "":0, at least
+
+
+def pieces(data: bytes, line_bytes: int) -> Iterator[bytes]:
+    """Whole lines of at most `line_bytes` together, so that in them no line is too long; such a line alone."""
+    start = 0
+    while start < len(data):
+        end = start + line_bytes
+        cut = len(data) if end >= len(data) else data.rfind(b"\n", start, end) + 1
+        if not cut:
+            cut = data.find(b"\n", end) + 1 or len(data)
+        yield data[start:cut]
+        start = cut
+
+
+def is_text(piece: bytes) -> bool:
+    """Whether all of it is UTF-8; msgspec does not look into the texts that it skips."""
+    if piece.isascii():
+        return True
+    try:
+        piece.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def flat_lines(piece: bytes) -> int:
+    """How many lines there are, if each begins with the only brace or bracket that opens in it; else 0.
+
+    If they are JSON, one record for each of these braces, then a line is a record: no text can hold a line end.
+
+    >>> flat_lines(b'{"a":1}\\n{"b":2}'), flat_lines(b'{}{}\\n{"a":\\n1}\\n'), flat_lines(b'{"a":{}}\\n')
+    (2, 0, 0)
+    """
+    openers = piece.translate(None, NOT_OPENERS).removesuffix(b"\n") + b"\n"
+    count = len(openers) // 2
+    return count if openers == b"{\n" * count and piece[:1] == b"{" else 0
+
+
+def few_fields(piece: bytes, most: int) -> bool:
+    """Whether no line can have more than so many keys.
+
+    >>> few_fields(b'{"a":1,"b":2}\\n{}', 2), few_fields(b'{"a":1,"b":2,"c":3}\\n{}', 2)
+    (True, False)
+    """
+    return _all_within(piece, FIELD_BYTES * most) or b":" * (most + 1) not in piece.translate(None, NOT_MARKS)
+
+
+def shallow(piece: bytes, depth: int) -> bool:
+    """Whether no line opens more than so many maps and lists, be they within each other or not.
+
+    >>> shallow(b'{"a":[1]}\\n{"a":1}', 2), shallow(b'{"a":[[1]]}\\n{"a":1}', 2)
+    (True, False)
+    """
+    return b"{" * (depth + 1) not in piece.translate(ONE_OPENER, NOT_OPENERS)
+
+
+def _all_within(piece: bytes, most: int) -> bool:
+    """Whether no line is longer; in jumps of that length.
+
+    >>> _all_within(b"1234\\n12\\n1234\\n", 4), _all_within(b"12\\n12345\\n", 4), _all_within(b"12345", 4)
+    (True, False, False)
+    """
+    start = 0
+    while start + most < len(piece):
+        end = piece.rfind(b"\n", start, start + most + 1)
+        if end < 0:
+            return False
+        start = end + 1
+    return True
