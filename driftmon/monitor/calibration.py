@@ -9,6 +9,7 @@ A pane without observations says nothing: it neither raises nor ends an alarm.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,9 +19,9 @@ from numpy.typing import NDArray
 from driftmon.monitor import clearing, risen
 from driftmon.monitor.clearing import Segments
 from driftmon.monitor.lagged import Lagged
-from driftmon.monitor.panes import Ring
+from driftmon.monitor.panes import Ring, Window, finest_pane_ms
 from driftmon.monitor.references import Reference
-from driftmon.monitor.rules import Calibrated, Verdict
+from driftmon.monitor.rules import Calibrated, Rule, Verdict
 from driftmon.stats.bounds import bounds
 from driftmon.stats.columns import Floats
 from driftmon.stats.dispersion import Dispersion
@@ -173,6 +174,31 @@ class Calibration:
             return risen.over(rises, segments, found, self.effect, firing)
         schema, dispersion = self.weigher.schema, self.weigher.dispersion
         return clearing.over(schema, segments, found, dispersion, self.effect, self._pseudocount, firing)
+
+
+def calibrations_of(
+    rules: Sequence[Rule],
+    stream: str,
+    windows: tuple[Window, ...],
+    reference: Pair,
+    dispersion: Dispersion,
+    family: int,
+) -> dict[int, Calibration]:
+    """By rule, those that have something to weigh: a feature they watch, and panes."""
+    found: dict[int, Calibration] = {}
+    finest_ms = finest_pane_ms(windows)
+    for index, rule in enumerate(rules):
+        if rule.calibrated is None or not finest_ms:
+            continue
+        watched = [
+            rule.judges(feature.kind) and any(rule.watches(stream, feature.name, w.name) for w in windows)
+            for feature in reference.schema.features
+        ]
+        if any(watched):
+            pane_ms = evidence_pane_ms(finest_ms, rule.calibrated.pane_ms)
+            schema, named = reference.schema, np.array(watched)
+            found[index] = Calibration(rule.calibrated, schema, reference, dispersion, pane_ms, family, named)
+    return found
 
 
 def evidence_pane_ms(finest_pane_ms: int, wanted_ms: int | None) -> int:

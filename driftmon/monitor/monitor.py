@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from driftmon.monitor.arrival import arrive, by_pane
 from driftmon.monitor.assessment import Assessment
 from driftmon.monitor.batch import Batch, Receipt
-from driftmon.monitor.calibration import Calibration, evidence_pane_ms
+from driftmon.monitor.calibration import calibrations_of
 from driftmon.monitor.clocks import Clocks
 from driftmon.monitor.flags import Flags
 from driftmon.monitor.ledger import Ledger
 from driftmon.monitor.live_dispersion import LiveDispersion
-from driftmon.monitor.panes import Window, finest_pane_ms, worth
+from driftmon.monitor.panes import Window, worth
 from driftmon.monitor.quantities import QUANTITIES, evaluate, index_of
 from driftmon.monitor.references import Fixed, Reference
 from driftmon.monitor.report import Lifetime, Report
@@ -81,10 +81,12 @@ class Monitor:
         self._lateness_ms = lateness_ms
         self._stale_after_ms = stale_after_ms
         self._yields.check(self.windows)
-        finest_ms = finest_pane_ms(self.windows)
         weighing = max(sum(rule.calibrated is not None for rule in self.rules), 1)
         alone = len(self.schema.features) * weighing
-        calibrations = self._calibrations(finest_ms, alone if family is None else family)
+        nothing = Pair(self.schema, self.reference.counts.astype(float), np.zeros(self.schema.width), pseudocount)
+        calibrations = calibrations_of(
+            self.rules, stream, self.windows, nothing, self.dispersion, alone if family is None else family
+        )
         panes_ms = {calibration.pane_ms for calibration in calibrations.values()}
         if len(panes_ms) > 1:
             raise ValueError(f"stream {stream}: calibrated rules must share one pane, these have {sorted(panes_ms)} ms")
@@ -173,24 +175,6 @@ class Monitor:
         if self.event_time and self._ledger.open_panes:
             self._ledger.watermark_ms = (max(self._ledger.open_panes) + 1) * self._pane_ms
         return self.tick(now_ms)
-
-    def _calibrations(self, finest_ms: int, family: int) -> dict[int, Calibration]:
-        counts = self.reference.counts.astype(np.float64)
-        nothing = Pair(self.schema, counts, np.zeros(self.schema.width), self._pseudocount)
-        found = {}
-        for index, rule in enumerate(self.rules):
-            if rule.calibrated is None or not finest_ms:
-                continue
-            watched = [
-                rule.judges(feature.kind) and any(rule.watches(self.stream, feature.name, w.name) for w in self.windows)
-                for feature in self.schema.features
-            ]
-            if any(watched):
-                pane_ms = evidence_pane_ms(finest_ms, rule.calibrated.pane_ms)
-                found[index] = Calibration(
-                    rule.calibrated, self.schema, nothing, self.dispersion, pane_ms, family, np.array(watched)
-                )
-        return found
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
@@ -310,9 +294,13 @@ class Monitor:
         values, pairs, seen = [], [], []
         views = self._ledger.views(inside_ms)
         self._yields.look(self._ledger, inside_ms)
-        for view, ring in zip(views, self._ledger.rings, strict=True):
+        known = self._pairs or [None] * len(views)
+        for view, ring, last in zip(views, self._ledger.rings, known, strict=True):
             counts = self._yields.of_window(ring, inside_ms)
-            pair = Pair(self.schema, counts, view.counts, self._pseudocount)
+            if last is not None and last.reference is counts:
+                pair = last.beside(view.counts)
+            else:
+                pair = Pair(self.schema, counts, view.counts, self._pseudocount)
             weights = self.schema.totals(view.squared)
             kish = np.divide(pair.live_total**2, weights, out=np.zeros(len(weights)), where=weights > 0)
             values.append(evaluate(pair, kish, self.dispersion, view.tallies))

@@ -195,12 +195,17 @@ class Ring:
         >>> ring.sums(8, np.array([1, 2, 5]), Schema(())).ravel().tolist()
         [3.0, 8.0, 8.0]
         """
-        steps = np.zeros((len(lag_panes), self._width))
-        for pane in self.panes:
-            step = int(np.searchsorted(lag_panes, newest - pane + 1))
-            if pane <= newest and step < len(steps):
-                steps[step] += self.worth(pane, schema)
-        return np.cumsum(steps, axis=0)
+        oldest = newest - int(lag_panes[-1])
+        held = sorted((pane for pane in self.panes if oldest < pane <= newest), reverse=True)
+        if not held:
+            return np.zeros((len(lag_panes), self._width))
+        if self.excess:
+            each = np.array([self.worth(pane, schema) for pane in held])
+        else:
+            each = np.array([self.panes[pane] for pane in held])[:, : self._width]
+        running = np.cumsum(each, axis=0)
+        within = np.searchsorted(newest - np.array(held) + 1, lag_panes, side="right")
+        return np.where(within[:, None] > 0, running[within - 1], 0).astype(np.float64)
 
     def _gone(self, pane: int) -> bool:
         return bool(self.window.pane_ms) and self._newest is not None and pane <= self._newest - self.length
