@@ -196,6 +196,15 @@ class Assessment:
             found |= self.firing(rule)
         return found
 
+    def evidence_log10(self) -> Floats:
+        """float64[F]: of the first calibrated rule on the divergence that watches the feature; NaN before a pane has
+        closed. That of a rule on a mean stands in its alert only: it would need a label of its own."""
+        found = np.full(len(self._schema.names), np.nan)
+        for calibration in reversed([*self.calibrations.values()]):
+            if calibration.finding is not None and not calibration.mean:
+                found = np.where(calibration.watched, calibration.finding.log10, found)
+        return found
+
     def insufficient(self, seen: Floats, floors: Floats) -> NDArray[np.bool_]:
         """bool[..., F]: some rule cannot judge: by a threshold, in every window it watches there are too few
         observations; by evidence, in every window noise alone (`floors` float64[..., W, F]) may reach the effect."""

@@ -19,7 +19,7 @@ from driftmon.monitor.assessment import Assessment
 from driftmon.monitor.calibration import Calibration
 from driftmon.monitor.judgement import rule_values, verdicts_of
 from driftmon.monitor.ledger import Ledger
-from driftmon.monitor.panes import Window
+from driftmon.monitor.panes import Ring, Window
 from driftmon.monitor.quantities import index_of, of_counts
 from driftmon.monitor.rules import Rule, Verdict
 from driftmon.monitor.tallies import NAMES as SCORES
@@ -33,7 +33,7 @@ from driftmon.stats.schema import Schema
 FEWEST: Final = 2  # looks worth foreseeing
 MOST: Final = 128
 MOST_FEATURES: Final = 256  # with more, looks side by side are no faster than one after the other
-LOOKS_AT_ONCE: Final = 8  # of evidence: what they need stays in the cache
+LOOKS_AT_ONCE: Final = 16  # of evidence: what they need stays in the cache
 MARGIN_NATS: Final = 0.01
 TOGETHER: Final = ("ks_distance", "wasserstein_distance", *SCORES)  # not computed feature by feature from counts alone
 
@@ -73,8 +73,8 @@ class Foresight:
     def quiet(self, ledger: Ledger, pairs: Sequence[Pair], after_ms: int) -> Quiet:
         """The first looks that are due and quiet; never the last that is due, whose numbers are reported."""
         nothing = Quiet((), np.zeros((0, len(self._schema.features)), dtype=np.bool_))
-        if self._rest:
-            self._rest -= 1
+        if self._rest or self._assessment.held:
+            self._rest = max(self._rest - 1, 0)
             return nothing
         due = _due(ledger, after_ms, self._reach + 1)[:-1]
         if len(due) < FEWEST or ledger.open_excess or any(ring.excess for ring in ledger.rings):
@@ -119,6 +119,11 @@ class Foresight:
         """Of each window float64[looks, width]: what it will hold."""
         found = []
         for ring in ledger.rings:
+            if ring.window.half_life_ms is None:
+                until = np.array([ring.window.pane_of(end_ms - 1) for end_ms, _ in due])
+                numbers, running = self._running(ring, ledger, due)
+                found.append(_between(numbers, running, until - ring.length, until))
+                continue
             ahead, looks = ring.twin(), []
             for end_ms, folded in due:
                 for pane in folded:
@@ -126,6 +131,20 @@ class Foresight:
                 looks.append(ahead.view(ring.window.pane_of(end_ms - 1)).counts)
             found.append(np.array(looks))
         return found
+
+    def _running(
+        self, ring: Ring, ledger: Ledger, due: Sequence[tuple[int, Sequence[int]]]
+    ) -> tuple[NDArray[np.int64], Floats]:
+        """The panes that the ring has or gets, rising, and float64[panes + 1, width]: all counts before each."""
+        width = self._schema.width
+        held = {pane: counts[:width] for pane, counts in ring.panes.items()}
+        for opened in (pane for _, folded in due for pane in folded):
+            pane, counts = ring.window.pane_of(opened * ledger.pane_ms), ledger.open_panes[opened][:width]
+            held[pane] = held[pane] + counts if pane in held else counts
+        numbers = sorted(held)
+        running = np.zeros((len(numbers) + 1, width))
+        np.cumsum([held[pane] for pane in numbers], axis=0, out=running[1:])
+        return np.array(numbers), running
 
     def _stack(self, window: int, looks: int, pair: Pair) -> Pair:
         if (window, looks) not in self._stacks:
@@ -141,16 +160,11 @@ class Foresight:
         assert ledger.evidence is not None
         assert isinstance(calibration.weigher, Tolerance)
         bound = self._bounds.setdefault(index, EvidenceBound(calibration.weigher))
-        window, width, longest = ledger.evidence.window, self._schema.width, ledger.evidence.length
+        window, longest = ledger.evidence.window, ledger.evidence.length
         newest = np.array([window.pane_of(folded[-1] * ledger.pane_ms) if folded else 0 for _, folded in due])
         newest = np.maximum.accumulate(np.maximum(newest, max(ledger.evidence.panes, default=0)))
         closed = np.array([end_ms // window.pane_ms - 1 for end_ms, _ in due])
-        opened = [(pane, ledger.open_panes[pane]) for _, folded in due for pane in folded]
-        held = {pane: counts[:width] for pane, counts in ledger.evidence.panes.items()}
-        for pane, counts in ((window.pane_of(pane * ledger.pane_ms), counts[:width]) for pane, counts in opened):
-            held[pane] = held[pane] + counts if pane in held else counts
-        numbers = np.array(sorted(held))
-        running = np.concatenate((np.zeros((1, width)), np.cumsum([held[pane] for pane in numbers.tolist()], axis=0)))
+        numbers, running = self._running(ledger.evidence, ledger, due)
         first = numbers[np.searchsorted(numbers, newest - longest, side="right")]
         since = np.maximum(calibration.spent_pane + 1, first[:, None])
         span, steps = np.maximum(closed[:, None] - since + 1, 1), lags()
@@ -158,12 +172,16 @@ class Foresight:
         loud = np.zeros(len(due), dtype=np.bool_)
         for low in range(0, len(due), LOOKS_AT_ONCE):
             at = slice(low, low + LOOKS_AT_ONCE)
-            until = np.searchsorted(numbers, closed[at], side="right")
-            before = np.searchsorted(numbers, closed[at, None] - steps, side="right")
-            allowed = steps[:, None] <= span[at, None]
-            log_r = bound.log_r(running[until][:, None] - running[np.minimum(before, until[:, None])], allowed)
+            sums = _between(numbers, running, closed[at, None] - steps, closed[at, None])
+            log_r = bound.log_r(sums, steps[:, None] <= span[at, None])
             loud[at] = (log_r[:, calibration.watched] >= least).any(axis=1)
         return loud
+
+
+def _between(numbers: NDArray[np.int64], running: Floats, after: NDArray[np.int64], until: NDArray[np.int64]) -> Floats:
+    """The counts of the panes after one number and up to another; integers, so a difference of sums is exact."""
+    ends, starts = (np.searchsorted(numbers, bound, side="right") for bound in (until, after))
+    return np.asarray(running[ends] - running[starts])
 
 
 def _due(ledger: Ledger, after_ms: int, most: int) -> list[tuple[int, Sequence[int]]]:

@@ -270,9 +270,7 @@ class Monitor:
 
     def _pass_by(self) -> None:
         """The looks that are due and change nothing but clocks; never the last."""
-        if not self._foresight.able or self._evaluated_ms is None or self._assessment.held:
-            return
-        if self._compares(self._evaluated_ms + self._pane_ms):
+        if not self._foresight.able or self._evaluated_ms is None or self._compares(self._evaluated_ms + 1):
             return
         quiet = self._foresight.quiet(self._ledger, self._pairs, self._evaluated_ms)
         if quiet.ends_ms:
@@ -356,15 +354,6 @@ class Monitor:
         ring = next(ring for ring in self._ledger.rings if ring.window.name == window)
         return worth(self.schema, ring.as_of(ring.window.pane_of(inside_ms)))
 
-    def _evidence_log10(self) -> Floats:
-        """float64[F]: of the first calibrated rule on the divergence that watches the feature; NaN before a pane has
-        closed. That of a rule on a mean stands in its alert only: it would need a label of its own."""
-        found = np.full(len(self.schema.features), np.nan)
-        for calibration in reversed([*self._assessment.calibrations.values()]):
-            if calibration.finding is not None and not calibration.mean:
-                found = np.where(calibration.watched, calibration.finding.log10, found)
-        return found
-
     def _surprisal_nats(self) -> Floats:
         """float64[F]: the sum of -ln p(x); each x under the reference of its time, where that moves."""
         if isinstance(self._yields, Fixed):
@@ -401,7 +390,7 @@ class Monitor:
             reference_built_ms=self.reference.provenance.get("to_ms"),
             drift_seconds=self._stopwatch.drift_ms / 1000,
             evaluated_seconds=self._stopwatch.evaluated_ms / 1000,
-            evidence_log10=self._evidence_log10(),
+            evidence_log10=self._assessment.evidence_log10(),
             overdispersion=self.dispersion.ratio,
             live_overdispersion=self._live_dispersion.ratio,
             reference_needed=self._reference_needed(),

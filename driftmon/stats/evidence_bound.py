@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from driftmon.stats.columns import Floats
 from driftmon.stats.evidence import Tolerance
 
-LARGEST: Final = 300.0  # of one E: e to more of it would overflow
-ENOUGH: Final = 280.0  # no budget asks so much
-LEAST: Final = 1e-300
+LARGEST: Final = 80.0  # of one ln E: e to more of it would overflow float32
+ENOUGH: Final = 60.0  # no budget asks so much
+LEAST: Final = 1e-30
+FEW: Final = 20_000  # up to so many observations of a lag float32 will do, at half the cost
+EXACT: Final = 2**24  # float32 has all integers below it
+ROUNDINGS: Final = 20.0  # that many half units in the last place of T ln T, the largest term, are more than all errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +37,15 @@ class EvidenceBound:
         rows = counts.reshape(-1, counts.shape[-1])
         totals = np.add.reduceat(rows, known.schema.starts, axis=1)
         scale, within = known.dispersion.scale_of(totals)
-        weights = np.exp(known.log_weights)
-        found = weights[0] * np.exp(np.minimum(self._full(rows, totals, scale), LARGEST))
-        two = np.exp(np.minimum(self._two(rows, totals, scale), LARGEST))
+        largest = float(totals.max(initial=1.0)) + float(self._of_full[3].max())
+        single = largest <= FEW and largest * len(known.schema.features) < EXACT
+        slack = ROUNDINGS * 2**-24 * largest * np.log(largest) if single else 0.0
+        if single:
+            rows, totals = rows.astype(np.float32), totals.astype(np.float32)
+        weights = np.exp(known.log_weights + slack)
+        full, two = self._full(rows, totals, scale), self._two(rows, totals, scale)
+        found = weights[0] * np.exp(np.minimum(full, LARGEST, out=full), out=full)
+        np.exp(np.minimum(two, LARGEST, out=two), out=two)
         for view, group in enumerate(known.pairs.groups, start=1):
             if len(group.features):
                 sums = np.add.reduceat(two[:, group.at], group.starts, axis=1)
@@ -67,13 +76,13 @@ class EvidenceBound:
 
     def _full(self, counts: Floats, totals: Floats, scale: NDArray[np.int64]) -> Floats:
         known = self.tolerance
-        prior, nearest, rest, mass, fixed = self._of_full
+        prior, nearest, rest, mass, fixed = (part.astype(counts.dtype) for part in self._of_full)
         starts, sizes = known.schema.starts, known.schema.sizes
-        share = np.divide(rest, totals, out=np.zeros(totals.shape), where=totals > 0)
+        share = np.divide(rest, totals, out=np.zeros_like(totals), where=totals > 0)
         log_null = np.log(np.maximum(counts * np.repeat(share, sizes, axis=1) + nearest, LEAST))
         if self._phi is not None:
             worst = np.maximum.reduceat(self._phi[:, : known.pairs.singles], starts, axis=1)
-            at = np.take_along_axis(worst, scale, axis=0)
+            at = np.take_along_axis(worst, scale, axis=0).astype(counts.dtype)
             counts, totals = counts / np.repeat(at, sizes, axis=1), totals / at
         bet = _stirling(prior + counts)
         bet -= counts * log_null
@@ -81,7 +90,7 @@ class EvidenceBound:
         return sums + fixed - (mass + totals - 0.5) * np.log(mass + totals)
 
     @cached_property
-    def _of_two(self) -> tuple[Floats, Floats, Floats, Floats, float, Floats]:
+    def _of_two(self) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
         """Both priors and the logs of both shares of the null's member, per coarsening; mass; what is fixed."""
         known = self.tolerance
         mass = 1 / (2 * known.effect)
@@ -93,14 +102,15 @@ class EvidenceBound:
         log_first, log_rest = np.log(np.maximum(member, LEAST)), np.log(np.maximum(1 - member, LEAST))
         fixed = (mass - 0.5) * np.log(mass) + 1 / (12 * mass)
         fixed = fixed - (prior - 0.5) * np.log(prior) - (beside - 0.5) * np.log(beside)
-        return prior, beside, log_first, log_rest, mass, fixed
+        return prior, beside, log_first, log_rest, np.array(mass), fixed
 
     def _two(self, counts: Floats, totals: Floats, scale: NDArray[np.int64]) -> Floats:
         pairs = self.tolerance.pairs
-        prior, beside, log_first, log_rest, mass, fixed = self._of_two
+        parts = (part.astype(counts.dtype) for part in self._of_two)
+        prior, beside, log_first, log_rest, mass, fixed = parts
         first = pairs.first(counts)
         if self._phi is not None:
-            phi = np.take_along_axis(self._phi, scale[:, pairs.feature], axis=0)
+            phi = np.take_along_axis(self._phi, scale[:, pairs.feature], axis=0).astype(counts.dtype)
             first = first / phi
             total = totals[:, pairs.feature] / phi
             spent = (mass + total - 0.5) * np.log(mass + total)
