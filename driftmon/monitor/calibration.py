@@ -134,6 +134,11 @@ class Calibration:
         self.finding = Finding(closed_pane, found.log_r, found.lag, flags, size, lower, before, segment, clear, heard)
         return self.finding
 
+    @property
+    def least_log_r(self) -> float:
+        """With less no feature is flagged, whatever the others have."""
+        return self.log_a + math.log(self.family) - math.log(len(self.watched))
+
     def once_in_ms(self, log_r: float) -> float:
         """Without drift, R as large as this arises in some feature of the family at most once in so long."""
         return math.exp(min(log_r - math.log(self.family), 700.0)) * self.pane_ms

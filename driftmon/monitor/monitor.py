@@ -21,6 +21,7 @@ from driftmon.monitor.counting import count
 from driftmon.monitor.current import Current
 from driftmon.monitor.events import Events
 from driftmon.monitor.flags import Flags
+from driftmon.monitor.foresight import Foresight
 from driftmon.monitor.ledger import Ledger
 from driftmon.monitor.live_dispersion import LiveDispersion
 from driftmon.monitor.panes import Window, worth
@@ -98,6 +99,8 @@ class Monitor:
         fixed = self.reference.identity if isinstance(self._yields, Fixed) else None
         self.flags = Flags(stream, self.schema, self.windows, self.rules, event_time, fixed, make_detector)
         self._assessment = Assessment(stream, self.schema, self.windows, self.rules, calibrations, self.flags)
+        self._foresight = Foresight(self.schema, self.windows, self.rules, self._assessment, self.dispersion)
+        self._foresight.able &= isinstance(self._yields, Fixed)
         self._live_dispersion = LiveDispersion(self.schema)
         self._stopwatch = Stopwatch(len(self.schema.features), self._pane_ms)
         self._pairs: tuple[Pair, ...] = ()
@@ -178,9 +181,11 @@ class Monitor:
         self._ledger.last_ms = np.minimum(self._ledger.last_ms, now_ms)  # noted by a clock that was ahead
         self._start_ms = now_ms if self._start_ms is None else self._start_ms
         if self.event_time:
-            while (end_ms := self._next_end_ms()) is not None:
-                self._ledger.fold(end_ms)
-                self._look(end_ms)
+            while self._next_end_ms() is not None:
+                self._pass_by()
+                if (end_ms := self._next_end_ms()) is not None:
+                    self._ledger.fold(end_ms)
+                    self._look(end_ms)
         else:
             self._ledger.fold(None)
             self.flags.come_due(now_ms)
@@ -281,6 +286,16 @@ class Monitor:
         dues = (-(-due // self._pane_ms) * self._pane_ms for due in waits)
         return min([*self._ledger.ends_ms(after), *(due for due in dues if after < due <= watermark_ms)], default=None)
 
+    def _pass_by(self) -> None:
+        """The looks that are due and change nothing but clocks; never the last."""
+        if not self._foresight.able or self._evaluated_ms is None or self._compares(self._evaluated_ms + 1):
+            return
+        quiet = self._foresight.quiet(self._ledger, self._pairs, self._evaluated_ms)
+        if quiet.ends_ms:
+            self._ledger.fold(quiet.ends_ms[-1])
+            self._stopwatch.pass_by(quiet.ends_ms, quiet.judged)
+            self._evaluated_ms = quiet.ends_ms[-1]
+
     def _look(self, at_ms: int) -> None:
         """Evaluate every window as of `at_ms`; on event time that is the end of the pane just closed."""
         self._measure(at_ms - 1 if self.event_time else at_ms)
@@ -295,10 +310,13 @@ class Monitor:
 
     def _compare_dispersion(self, at_ms: int) -> None:
         """While somebody waits with notifications: how much do live panes vary, beside the reference's?"""
-        evidence, first_ms = self._ledger.evidence, self._ledger.first_ms
-        quiet_ms = max((rule.notify_after_ms for rule in self.rules), default=0)
-        if evidence is not None and first_ms is not None and first_ms <= at_ms <= first_ms + quiet_ms:
+        if (evidence := self._ledger.evidence) is not None and self._compares(at_ms):
             self._live_dispersion.look(evidence, at_ms // evidence.window.pane_ms - 1)
+
+    def _compares(self, at_ms: int) -> bool:
+        first_ms = self._ledger.first_ms
+        quiet_ms = max((rule.notify_after_ms for rule in self.rules), default=0)
+        return first_ms is not None and first_ms <= at_ms <= first_ms + quiet_ms
 
     def _move(self, at_ms: int) -> None:
         """Evidence goes by the reference of the pane's close; a fixed one is the same ever after."""
@@ -312,9 +330,13 @@ class Monitor:
         values, pairs, seen = [], [], []
         views = self._ledger.views(inside_ms)
         self._yields.look(self._ledger, inside_ms)
-        for view, ring in zip(views, self._ledger.rings, strict=True):
+        known = self._pairs or [None] * len(views)
+        for view, ring, last in zip(views, self._ledger.rings, known, strict=True):
             counts = self._yields.of_window(ring, inside_ms)
-            pair = Pair(self.schema, counts, view.counts, self._pseudocount)
+            if last is not None and last.reference is counts:
+                pair = last.beside(view.counts)
+            else:
+                pair = Pair(self.schema, counts, view.counts, self._pseudocount)
             weights = self.schema.totals(view.squared)
             kish = np.divide(pair.live_total**2, weights, out=np.zeros(len(weights)), where=weights > 0)
             values.append(evaluate(pair, kish, self.dispersion, view.tallies))
@@ -343,15 +365,6 @@ class Monitor:
         self._take()
         ring = next(ring for ring in self._ledger.rings if ring.window.name == window)
         return worth(self.schema, ring.as_of(ring.window.pane_of(inside_ms)))
-
-    def _evidence_log10(self) -> Floats:
-        """float64[F]: of the first calibrated rule on the divergence that watches the feature; NaN before a pane has
-        closed. That of a rule on a mean stands in its alert only: it would need a label of its own."""
-        found = np.full(len(self.schema.features), np.nan)
-        for calibration in reversed([*self._assessment.calibrations.values()]):
-            if calibration.finding is not None and not calibration.mean:
-                found = np.where(calibration.watched, calibration.finding.log10, found)
-        return found
 
     def _surprisal_nats(self) -> Floats:
         """float64[F]: the sum of -ln p(x); each x under the reference of its time, where that moves."""
@@ -389,7 +402,7 @@ class Monitor:
             reference_built_ms=self.reference.provenance.get("to_ms"),
             drift_seconds=self._stopwatch.drift_ms / 1000,
             evaluated_seconds=self._stopwatch.evaluated_ms / 1000,
-            evidence_log10=self._evidence_log10(),
+            evidence_log10=self._assessment.evidence_log10(),
             overdispersion=self.dispersion.ratio,
             live_overdispersion=self._live_dispersion.ratio,
             reference_needed=self._reference_needed(),

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from typing import Any, Final
 
@@ -77,7 +78,7 @@ class Snapshot:
         except ValueError as fault:
             raise SnapshotError(str(fault)) from fault
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """16 hex digits over bins and counts: two daemons compare with the same reference where it agrees."""
         return hashlib.sha256(self.schema.fingerprint.encode() + self.counts.tobytes()).hexdigest()[:16]

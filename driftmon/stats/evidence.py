@@ -140,11 +140,11 @@ class Tolerance:
         for view, group in zip(views[1:], self.pairs.groups, strict=True):
             if len(group.features):
                 view[:, group.features] = _log_mean(two[:, group.at], group.starts)
-        mixed = np.logaddexp.reduce(views + self._log_weights[:, None, :], axis=0)
+        mixed = np.logaddexp.reduce(views + self.log_weights[:, None, :], axis=0)
         return np.where(known | ~dependent, mixed, -np.inf)
 
     @cached_property
-    def _log_weights(self) -> Floats:
+    def log_weights(self) -> Floats:
         """float64[4, F]: ln of MIXTURE, shared out among the views that a feature has."""
         held = np.ones((len(MIXTURE), len(self.schema.features)))
         for view, group in enumerate(self.pairs.groups, start=1):

@@ -162,12 +162,13 @@ class Schema:
 
     def special_bins(self, name: Special) -> Counts:
         """int64[features]: the flat position of a special bin; -1 where a feature has none."""
+        return self._special[name]
+
+    @cached_property
+    def _special(self) -> Mapping[Special, Counts]:
         ends = self.starts + self.sizes
-        if name == "missing":
-            return ends - 1
-        if name == "invalid":
-            return ends - 2
-        return np.where([feature.kind == "categorical" for feature in self.features], ends - 3, -1)
+        unseen = np.where([feature.kind == "categorical" for feature in self.features], ends - 3, -1)
+        return {"missing": ends - 1, "invalid": ends - 2, "unseen": unseen}
 
     def codes(self, columns: Mapping[str, Column], rows: int) -> Codes:
         """int64[features, rows]: flat bin numbers, -1 where an absent key is not counted (`absent: skip`).
