@@ -19,7 +19,7 @@ from driftmon.stats.binnings import numeric
 from driftmon.stats.columns import Floats
 from driftmon.stats.dispersion import dispersion, independent
 from driftmon.stats.evidence import lags, weighed
-from driftmon.stats.rises import Rise, lower_edges
+from driftmon.stats.rises import Rise, middles
 from driftmon.stats.schema import Counts, Feature, Schema
 from tests.simulate.concept import flags
 from tests.simulate.tables import markdown
@@ -82,7 +82,7 @@ def built(losses: Floats) -> tuple[Rise, Callable[[Floats], Counts]]:
 
     blocks = panes(losses)
     found = dispersion(schema, blocks) or independent(schema)
-    return Rise(schema, blocks.sum(axis=0).astype(float), lower_edges(schema), found), panes
+    return Rise(schema, blocks.sum(axis=0).astype(float), middles(schema), found), panes
 
 
 def evidence(rise: Rise, panes: Counts) -> Floats:
