@@ -178,7 +178,8 @@ class LogLossDriftDetector(_Detector):
     r"""Flags when the mean log loss of a classifier has risen by `effect` nats or more.
 
     `update` takes the loss of one prediction, -ln p(label); `update_from` a label and the probabilities river's
-    `predict_proba_one` gives. Losses are rounded down to bins, so no bound on a loss is assumed.
+    `predict_proba_one` gives. Losses are rounded to the middles of bins, so no bound on a loss is assumed. A rise is
+    above all predictions before it: the longer nothing has risen, the smaller a rise is seen.
 
     Parameters
     ----------
@@ -187,7 +188,7 @@ class LogLossDriftDetector(_Detector):
     run_length
         Predictions between two false flags, on average, at least.
     warm_up
-        Predictions whose losses become the reference.
+        Predictions whose losses choose the bins and begin the reference.
     pane
         Predictions per look.
     bins
