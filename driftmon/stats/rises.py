@@ -169,12 +169,12 @@ class Rise:
         found = np.min([doubt + won for doubt, won in zip(below, [*above, nothing], strict=True)], axis=0)
         return np.where(known, found, -np.inf)
 
-    def _bets(self, mean: Floats, scores: Floats, room: Floats) -> Floats:
-        """float64[bets, width]: ln of what a row multiplies the stake by; `room` float64[F] is the most to lose."""
+    def _bets(self, mean: Floats, scores: Floats, room: Floats) -> Sequence[Floats]:
+        """Per bet float64[width]: ln of what a row multiplies the stake by; `room` float64[F] is the most to lose."""
         fair = np.isfinite(room) & (room > 0)
         gain = np.repeat(np.where(fair, 1 / np.where(fair, room, 1.0), 0.0), self.schema.sizes)
         steps = gain * (scores - np.repeat(mean, self.schema.sizes)) * self.scored
-        return np.asarray(np.log1p(np.array(BETS)[:, None] * steps))
+        return [np.log1p(bet * steps) for bet in BETS]
 
     def _sums(self, counts: Floats, per_bin: Floats) -> Floats:
         return np.asarray(np.add.reduceat(counts * per_bin, self.schema.starts, axis=-1))
