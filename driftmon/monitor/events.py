@@ -83,10 +83,11 @@ class Events:
     def _pivoted(self, events: Sequence[Event]) -> Mapping[str, Sequence[object]]:
         found: dict[str, list[object]] = {}
         for row, event in enumerate(events):
-            for key in event.keys() & self._keys:
-                if key not in found:
-                    found[key] = [ABSENT] * len(events)
-                found[key][row] = event[key]
+            for key, value in event.items():
+                if key in self._keys:
+                    if key not in found:
+                        found[key] = [ABSENT] * len(events)
+                    found[key][row] = value
         return found
 
 
