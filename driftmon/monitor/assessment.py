@@ -20,8 +20,10 @@ from driftmon.monitor.judgement import Judgement, by_bound, by_evidence, by_flag
 from driftmon.monitor.panes import Ring, Window
 from driftmon.monitor.rules import Alert, Change, Rule, State, Verdict, change_of, step
 from driftmon.stats.columns import Floats
+from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.divergences import Pair
 from driftmon.stats.schema import Schema
+from driftmon.stats.sizing import reference_needed
 
 Key = tuple[int, int, int]  # rule, window, feature
 
@@ -204,6 +206,13 @@ class Assessment:
             if calibration.finding is not None and not calibration.mean:
                 found = np.where(calibration.watched, calibration.finding.log10, found)
         return found
+
+    def reference_needed(self, dispersion: Dispersion) -> Floats:
+        """float64[F]: n that the smallest effect of a calibrated rule on the divergence wants; nothing without one."""
+        effects = [one.effect for one in self.calibrations.values() if not one.mean]
+        if not effects:
+            return np.zeros(0)
+        return reference_needed(self._schema.sizes.astype(np.float64), min(effects), dispersion.ratio)
 
     def insufficient(self, seen: Floats, floors: Floats) -> NDArray[np.bool_]:
         """bool[..., F]: some rule cannot judge: by a threshold, in every window it watches there are too few

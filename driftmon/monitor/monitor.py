@@ -39,7 +39,6 @@ from driftmon.stats.columns import Floats, named_columns
 from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.divergences import Pair
 from driftmon.stats.running import Running
-from driftmon.stats.sizing import reference_needed
 
 DEFAULT_WINDOWS: Final = (Window.sliding("fast", 3_600_000),)
 
@@ -75,10 +74,8 @@ class Monitor:
         self._yields: Reference = Fixed(reference) if isinstance(reference, Snapshot) else reference
         self.reference = self._yields.snapshot
         self.schema = self.reference.schema
-        self.windows = tuple(windows)
-        self.rules = tuple(rules)
-        self.stream = stream
-        self.event_time = event_time
+        self.windows, self.rules = tuple(windows), tuple(rules)
+        self.stream, self.event_time = stream, event_time
         self._pseudocount = pseudocount
         self._lateness_ms = lateness_ms
         self._stale_after_ms = stale_after_ms
@@ -372,13 +369,6 @@ class Monitor:
             return self.schema.totals(self._ledger.lifetime * -self._pairs[0].log_p)
         return self._surprisal.up_to(self._ledger.lifetime, self._pairs[0].log_p)
 
-    def _reference_needed(self) -> Floats:
-        """float64[F]: n that the smallest effect of a calibrated rule on the divergence wants; nothing without one."""
-        effects = [one.effect for one in self._assessment.calibrations.values() if not one.mean]
-        if not effects:
-            return np.zeros(0)
-        return reference_needed(self.schema.sizes.astype(np.float64), min(effects), self.dispersion.ratio)
-
     def _report(self) -> Report:
         ledger = self._ledger
         surprisal = self._surprisal_nats()
@@ -405,5 +395,5 @@ class Monitor:
             evidence_log10=self._assessment.evidence_log10(),
             overdispersion=self.dispersion.ratio,
             live_overdispersion=self._live_dispersion.ratio,
-            reference_needed=self._reference_needed(),
+            reference_needed=self._assessment.reference_needed(self.dispersion),
         )
