@@ -76,8 +76,7 @@ class Monitor:
         self.schema = self.reference.schema
         self.windows = tuple(windows)
         self.rules = tuple(rules)
-        self.stream = stream
-        self.event_time = event_time
+        self.stream, self.event_time = stream, event_time
         self._pseudocount = pseudocount
         self._lateness_ms = lateness_ms
         self._stale_after_ms = stale_after_ms
@@ -104,9 +103,8 @@ class Monitor:
         self._shape = (len(self.windows), len(QUANTITIES), len(self.schema.features))
         self._values = np.zeros(self._shape)
         self._evaluated_ms: int | None = None
-        self._events = Events(self.schema)
+        self._events, self._current = Events(self.schema), Current(self.schema, pseudocount, event_time)
         self._waiting = self._events.waiting
-        self._current = Current(self.schema, pseudocount, event_time)
         self._surprisal = Surprisal(self.schema)
         self._measure(0)
 
