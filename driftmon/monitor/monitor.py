@@ -104,9 +104,8 @@ class Monitor:
         self._shape = (len(self.windows), len(QUANTITIES), len(self.schema.features))
         self._values = np.zeros(self._shape)
         self._evaluated_ms: int | None = None
-        self._events = Events(self.schema)
+        self._events, self._current = Events(self.schema), Current(self.schema, pseudocount, event_time)
         self._waiting = self._events.waiting
-        self._current = Current(self.schema, pseudocount, event_time)
         self._surprisal = Surprisal(self.schema)
         self._measure(0)
 
