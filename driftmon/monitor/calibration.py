@@ -187,10 +187,12 @@ def calibrations_of(
     windows: tuple[Window, ...],
     reference: Pair,
     dispersion: Dispersion,
-    family: int,
+    family: int | None,
 ) -> dict[int, Calibration]:
-    """By rule, those that have something to weigh: a feature they watch, and panes."""
+    """By rule, those that have something to weigh: a feature they watch, and panes. `family` None: they are alone."""
     found: dict[int, Calibration] = {}
+    if family is None:
+        family = len(reference.schema.features) * max(sum(rule.calibrated is not None for rule in rules), 1)
     finest_ms = finest_pane_ms(windows)
     for index, rule in enumerate(rules):
         if rule.calibrated is None or not finest_ms:

@@ -80,12 +80,8 @@ class Monitor:
         self._lateness_ms = lateness_ms
         self._stale_after_ms = stale_after_ms
         self._yields.check(self.windows)
-        weighing = max(sum(rule.calibrated is not None for rule in self.rules), 1)
-        alone = len(self.schema.features) * weighing
         nothing = Pair(self.schema, self.reference.counts.astype(float), np.zeros(self.schema.width), pseudocount)
-        calibrations = calibrations_of(
-            self.rules, stream, self.windows, nothing, self.dispersion, alone if family is None else family
-        )
+        calibrations = calibrations_of(self.rules, stream, self.windows, nothing, self.dispersion, family)
         panes_ms = {calibration.pane_ms for calibration in calibrations.values()}
         if len(panes_ms) > 1:
             raise ValueError(f"stream {stream}: calibrated rules must share one pane, these have {sorted(panes_ms)} ms")
@@ -97,7 +93,6 @@ class Monitor:
         self.flags = Flags(stream, self.schema, self.windows, self.rules, event_time, fixed, make_detector)
         self._assessment = Assessment(stream, self.schema, self.windows, self.rules, calibrations, self.flags)
         self._foresight = Foresight(self.schema, self.windows, self.rules, self._assessment, self.dispersion)
-        self._foresight.able &= isinstance(self._yields, Fixed)
         self._live_dispersion = LiveDispersion(self.schema)
         self._stopwatch = Stopwatch(len(self.schema.features), self._pane_ms)
         self._pairs: tuple[Pair, ...] = ()
@@ -284,7 +279,8 @@ class Monitor:
 
     def _pass_by(self) -> None:
         """The looks that are due and change nothing but clocks; never the last."""
-        if not self._foresight.able or self._evaluated_ms is None or self._compares(self._evaluated_ms + 1):
+        able = self._foresight.able and isinstance(self._yields, Fixed)
+        if not able or self._evaluated_ms is None or self._compares(self._evaluated_ms + 1):
             return
         quiet = self._foresight.quiet(self._ledger, self._pairs, self._evaluated_ms)
         if quiet.ends_ms:
