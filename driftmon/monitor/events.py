@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from driftmon.monitor.batch import Batch, Receipt
-from driftmon.monitor.scoring import LOG_LOSS, key_of, readings, typed_columns
+from driftmon.monitor.scoring import LOG_LOSS, Part, key_of, readings, typed_columns
 from driftmon.stats.columns import ABSENT, Column, column_of
 from driftmon.stats.schema import NOT_COUNTED, Feature, Schema
 
@@ -34,7 +34,8 @@ class Events:
     def __init__(self, schema: Schema) -> None:
         self._features = schema.features
         self._keys = dict.fromkeys(map(key_of, readings(schema.features)))
-        self._numeric = [feature.name for feature in schema.features if feature.kind == "numeric"]
+        parts = {key_of(one) for one in readings(schema.features) if isinstance(one, Part)}
+        self._numeric = [one.name for one in schema.features if one.kind == "numeric" and one.name not in parts]
         self._numbers = itemgetter(*self._numeric) if len(self._numeric) > 1 else None  # of one it gives no tuple
         self.room = max(1, min(MOST, MOST_CELLS // max(1, len(schema.features))))
         self.waiting: list[Event] = []
