@@ -1,0 +1,43 @@
+"""Benchmarks: `python -m tests.benchmarks.all [--short] [--json FILE] [GROUP...]`: runs groups, prints one table.
+
+Law: what is not installed is in the table with the reason. Results go to a file beside earlier ones, by group, so that
+a group can be run again alone; `python -m tests.benchmarks.readme` writes README's table and pictures from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from tests.benchmarks.rows import as_json, kept, table
+from tests.benchmarks.sizes import FULL, SHORT
+
+GROUPS: Final = ("limits", "hand")
+RESULTS: Final = Path(__file__).with_name("results.json")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(GROUPS))
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument("--json", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    if wrong := [name for name in options.groups if name not in GROUPS]:
+        parser.error(f"no group {wrong[0]}; there are {', '.join(GROUPS)}")
+    rows = []
+    for name in options.groups or GROUPS:
+        began_s = time.monotonic()
+        found = import_module(f"tests.benchmarks.groups.{name}").rows(SHORT if options.short else FULL)
+        sys.stderr.write(f"{name}: {time.monotonic() - began_s:.0f} s\n")
+        rows += found
+        if not options.short:
+            kept(options.json, {name: as_json(found)})
+    sys.stdout.write(table(rows))
+
+
+if __name__ == "__main__":
+    main()

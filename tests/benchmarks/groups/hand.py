@@ -1,0 +1,73 @@
+"""By hand: what a user would write instead, with numpy, pandas, polars, duckdb and json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+import driftmon
+from driftmon.stats.edges import FeatureSpec
+from tests.benchmarks.checks import Recounted, same
+from tests.benchmarks.contenders.common import BLOCK_BYTES
+from tests.benchmarks.data import data_of
+from tests.benchmarks.engine import Contender, Contest, compare
+from tests.benchmarks.rows import Row
+from tests.benchmarks.sizes import Size
+
+BINS = (16, 64)
+BLOCKS = (20_000, BLOCK_BYTES, 2_000_000)
+
+
+def rows(size: Size) -> list[Row]:
+    data = data_of(size.live_rows, size.reference_rows)
+    write_bins(data)
+    contests = [*(_array(data, bins, size) for bins in BINS), _frames(data, size)]
+    contests += [_lines(data, block_bytes, size) for block_bytes in BLOCKS]
+    return [row for contest in contests for row in compare(contest, "hand")]
+
+
+def write_bins(data: Path) -> None:
+    """The bins that driftmon chooses, for those who count in the same."""
+    reference = driftmon.reference_of(pq.read_table(data / "reference.parquet"))
+    (data / "bins.json").write_text(json.dumps({each.name: _bins(each) for each in reference.schema.features}))
+    values = np.load(data / "normal.npy")
+    for bins in BINS:
+        (feature,) = driftmon.reference_of({"x": values}, [FeatureSpec("x", "numeric", bins=bins)]).schema.features
+        (data / f"edges-{bins}.json").write_text(json.dumps(_bins(feature)))
+
+
+def _bins(feature: driftmon.Feature) -> object:
+    told = feature.binning.as_dict()
+    return told["edges"] if "edges" in told else told["categories"]
+
+
+def _array(data: Path, bins: int, size: Size) -> Contest:
+    ours = Contender("driftmon", "ours_columns", "array", arguments={"bins": bins})
+    numpy = Contender("numpy: searchsorted, bincount", "numpy_hand", "array", arguments={"bins": bins})
+    work = f"count 1 M floats in {bins} bins of quantiles, exactly"
+    return Contest(work, ours, [(numpy, 5.0)], data, "ns a value", same, size.rounds, size.warm_ups)
+
+
+def _frames(data: Path, size: Size) -> Contest:
+    ours = Contender("driftmon", "ours_columns", "frames", arguments={"text": "arrow"})
+    others = [
+        (Contender("numpy and pandas", "numpy_hand", "frames"), 3.0),
+        (Contender("polars", "polars_hand", "frames", "hand"), 3.0),
+        (Contender("duckdb", "duckdb_hand", "frames", "hand"), 3.0),
+    ]
+    work = "DataFrame of 10 columns, 1 M rows against 100 k: bins, counts, KL"
+    return Contest(work, ours, others, data, "ns a row", Recounted(data), size.rounds, size.warm_ups)
+
+
+def _lines(data: Path, block_bytes: int, size: Size) -> Contest:
+    arguments = {"block_bytes": block_bytes}
+    ours = Contender("driftmon", "ours_blocks", "blocks", arguments=arguments)
+    others = [
+        (Contender("json.loads and numpy", "numpy_hand", "lines", arguments=arguments), 6.0),
+        (Contender("polars.read_ndjson and numpy", "polars_hand", "lines", "hand", arguments), 1.0),
+    ]
+    work = f"NDJSON of 10 fields to counts, blocks of {block_bytes // 1000:,} kB"
+    return Contest(work, ours, others, data, "ns an event", same, size.rounds, size.warm_ups)
