@@ -46,7 +46,7 @@ class Contender:
 class Contest:
     """The same work by ours and others, with the ratio that ours should reach; `check` raises where answers differ.
 
-    `per` of `unit` is what one of the work's amount costs: ("ns", "value").
+    `unit`, such as "ns a value", is of CPU time and of the amount that the work says it has done.
     """
 
     work: str
@@ -57,6 +57,7 @@ class Contest:
     check: Callable[[Mapping[str, Any]], None]
     rounds: int = 5
     warm_ups: int = 1
+    aim: tuple[str, float] | None = None  # of ours alone, where there are no others
 
 
 class SkippedError(Exception):
@@ -159,6 +160,10 @@ def compare(contest: Contest, group: str) -> list[Row]:
     """A row for each alternative; one for ours alone where there is none."""
     found, skipped = held(contest)
     ours = found[contest.ours.name]
+    if not contest.others:
+        sense, goal = contest.aim or (">=", None)
+        row = Row(group, contest.work, "", contest.unit, goal=goal, sense=sense)
+        return [row.alone([cost(told, contest.unit) for told in ours if told is not None])]
     rows = []
     for other, goal in contest.others:
         row = Row(group, contest.work, other.name, contest.unit, goal=goal)
