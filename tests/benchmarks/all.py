@@ -16,7 +16,7 @@ from typing import Final
 from tests.benchmarks.rows import as_json, kept, table
 from tests.benchmarks.sizes import FULL, SHORT
 
-GROUPS: Final = ("limits", "hand", "peers", "render")
+GROUPS: Final = ("limits", "hand", "peers", "render", "daemon", "process", "files", "store", "growth")
 RESULTS: Final = Path(__file__).with_name("results.json")
 
 

@@ -19,7 +19,7 @@ from tests.benchmarks.engine import FOLDER
 
 NUMERIC: Final = tuple(f"n{at}" for at in range(7))
 CATEGORICAL: Final = {"c0": 8, "c1": 40, "c2": 60}  # and how many words
-NDJSON_ROWS: Final = 100_000  # at most
+NDJSON_ROWS: Final = 50_000  # at most
 WORDS: Final = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel")
 
 

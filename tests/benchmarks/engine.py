@@ -23,6 +23,7 @@ from tests.benchmarks.rows import Row
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / ".bench"  # ignored by git: data, and the peers' environments
 CONTENDERS: Final = Path(__file__).parent / "contenders"
+SILENT: Final = {"DO_NOT_TRACK": "1", "WHYLOGS_NO_ANALYTICS": "True", "NML_DISABLE_USAGE_LOGGING": "1"}
 LEAST_ROUNDS: Final = 2
 PATIENCE_S: Final = 25.0  # CPU of one contender in one contest; then it sits out, if it has the least rounds
 
@@ -75,7 +76,7 @@ class Worker:
         script = str(CONTENDERS / f"{contender.script}.py")
         command = [str(contender.python), "-P", str(Path(__file__).with_name("worker.py")), script, contender.task]
         own = {} if contender.environment else {"PYTHONPATH": str(ROOT)}
-        kept = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+        kept = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"} | SILENT
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
                 [*command, str(data), json.dumps(dict(contender.arguments))], stdin=subprocess.PIPE,

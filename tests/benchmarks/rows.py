@@ -33,6 +33,7 @@ class Row:
     most: float | None = None
     rounds: int = 0
     note: str = ""
+    place: str = ""  # on a curve: "features/1000/event_us"
 
     def skipped(self, why: str) -> Row:
         return replace(self, note=why)

@@ -35,7 +35,7 @@ class Daemon:
         with log.open("wb") as told:
             self._child = subprocess.Popen(
                 [*command, *(["--storage.path", str(storage)] if storage else [])], stdin=subprocess.PIPE, stderr=told,
-                cwd=config.parent, env={**os.environ, "PYTHONPATH": str(ROOT)}, preexec_fn=end_with_parent,
+                cwd=config.parent, env={**os.environ, "PYTHONPATH": str(ROOT)}, preexec_fn=end_with_parent,  # noqa: PLW1509
             )  # fmt: skip
 
     @property

@@ -2,7 +2,7 @@
 
 Law: it imports nothing of driftmon's and has its own interpreter, so that what it costs is not the daemon's.
 
-    python -P sender.py HOST:PORT FILE EVENTS CONNECTIONS SECONDS
+    python -P sender.py HOST:PORT FILE EVENTS CONNECTIONS SECONDS [EVENTS_A_SECOND]
 """
 
 from __future__ import annotations
@@ -28,11 +28,17 @@ def requests(host: str, path: str, events: int) -> list[bytes]:
     return found
 
 
-async def connection(host: str, ready: list[bytes], until_s: float, told: dict[str, list[float]]) -> None:
-    """The next body when the last one is answered; an answer other than 200 and 202 is waited out."""
+async def connection(
+    host: str, ready: list[bytes], until_s: float, step_s: float, told: dict[str, list[float]]
+) -> None:
+    """The next body when the last one is answered and its time has come; a refusal is waited out."""
     name, _, port = host.rpartition(":")
     reader, writer = await asyncio.open_connection(name, int(port))
+    due_s = time.monotonic()
     for request in cycle(ready):
+        if step_s:
+            await asyncio.sleep(due_s - time.monotonic())
+        due_s += step_s
         if time.monotonic() >= until_s:
             break
         began_s = time.perf_counter()
@@ -47,15 +53,15 @@ async def connection(host: str, ready: list[bytes], until_s: float, told: dict[s
     writer.close()
 
 
-async def main(host: str, path: str, events: int, connections: int, seconds: float) -> None:
+async def main(host: str, path: str, events: int, connections: int, seconds: float, rate: float) -> None:
     ready, told = requests(host, path, events), {"waits_ms": list[float](), "refused_ms": list[float]()}
-    began_s = time.monotonic()
+    began_s, step_s = time.monotonic(), events * connections / rate if rate else 0.0
     async with asyncio.TaskGroup() as group:
         for number in range(connections):
             turned = ready[number % BODIES :] + ready[: number % BODIES]
-            group.create_task(connection(host, turned, began_s + seconds, told))
+            group.create_task(connection(host, turned, began_s + seconds, step_s, told))
     sys.stdout.write(json.dumps({**told, "seconds": time.monotonic() - began_s}))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), *map(float, (*sys.argv[5:], 0)[:2])))

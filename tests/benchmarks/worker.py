@@ -28,17 +28,12 @@ def task_of(script: str, task: str) -> Any:
     return module.TASKS[task]
 
 
-def resident_mb() -> float:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
 def round_of(work: Any, answer: Any, state: Any) -> dict[str, Any]:
     gc.collect()
     wall_s, cpu_s = time.perf_counter(), time.process_time()
     amount, result = work(state)
     cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
-    told = {"cpu_s": cpu_s, "wall_s": wall_s, "amount": amount, "resident_mb": resident_mb()}
-    return {**told, "answer": answer(result)}
+    return {"cpu_s": cpu_s, "wall_s": wall_s, "amount": amount, "answer": answer(result)}
 
 
 def main(script: str, task: str, folder: str, arguments: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,10 @@ def blocks_of(folder: Path, block_bytes: int) -> list[bytes]:
         pieces.append(data[low:high])
         low = high
     return pieces
+
+
+def resident_mb() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def kl(p_counts: Any, q_counts: Any) -> float:

@@ -85,4 +85,12 @@ def told_text(text: Any) -> Any:
     return {"series": len(lines), "digest": hashlib.sha256("\n".join(lines).encode()).hexdigest()}
 
 
-TASKS = {"tick": (load_tick, tick, told_report), "text": (load_report, render_reports, told_text)}
+def told_size(text: Any) -> Any:
+    return {"series": text.count(b"\n") - 2 * text.count(b"\n# TYPE"), "bytes": len(text)}
+
+
+TASKS = {
+    "tick": (load_tick, tick, told_report),
+    "text": (load_report, render_reports, told_text),
+    "size": (load_report, render_reports, told_size),
+}
