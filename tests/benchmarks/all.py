@@ -13,11 +13,21 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks.rows import as_json, kept, table
-from tests.benchmarks.sizes import FULL, SHORT
+from tests.benchmarks.engine import compare
+from tests.benchmarks.rows import Row, as_json, kept, table
+from tests.benchmarks.sizes import FULL, SHORT, Size
 
 GROUPS: Final = ("limits", "hand", "peers", "render", "daemon", "process", "files", "store", "growth")
 RESULTS: Final = Path(__file__).with_name("results.json")
+
+
+def rows_of(name: str, size: Size) -> list[Row]:
+    """A group has contests, or measures by itself."""
+    group = import_module(f"tests.benchmarks.groups.{name}")
+    if hasattr(group, "contests"):
+        return [row for contest in group.contests(size) for row in compare(contest, name)]
+    found: list[Row] = group.rows(size)
+    return found
 
 
 def main() -> None:
@@ -31,7 +41,7 @@ def main() -> None:
     rows = []
     for name in options.groups or GROUPS:
         began_s = time.monotonic()
-        found = import_module(f"tests.benchmarks.groups.{name}").rows(SHORT if options.short else FULL)
+        found = rows_of(name, SHORT if options.short else FULL)
         sys.stderr.write(f"{name}: {time.monotonic() - began_s:.0f} s\n")
         rows += found
         if not options.short:

@@ -22,7 +22,7 @@ from tests.benchmarks.rows import Row
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / ".bench"  # ignored by git: data, and the peers' environments
-CONTENDERS: Final = Path(__file__).parent / "contenders"
+SCRIPTS: Final = Path(__file__).parent
 SILENT: Final = {"DO_NOT_TRACK": "1", "WHYLOGS_NO_ANALYTICS": "True", "NML_DISABLE_USAGE_LOGGING": "1"}
 LEAST_ROUNDS: Final = 2
 PATIENCE_S: Final = 25.0  # CPU of one contender in one contest; then it sits out, if it has the least rounds
@@ -30,7 +30,7 @@ PATIENCE_S: Final = 25.0  # CPU of one contender in one contest; then it sits ou
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A task of a script in contenders/; `environment` is a folder of `make bench-peers`, "" is this Python."""
+    """A task of a script in contenders/ or peers/; `environment` is one of `make bench-peers`, "" is this Python."""
 
     name: str
     script: str
@@ -73,7 +73,7 @@ class Worker:
             raise SkippedError("not installed: make bench-peers")
         self.contender, self._log = contender, log
         self.rounds: list[dict[str, Any]] = []
-        script = str(CONTENDERS / f"{contender.script}.py")
+        script = str(SCRIPTS / f"{contender.script}.py")
         command = [str(contender.python), "-P", str(Path(__file__).with_name("worker.py")), script, contender.task]
         own = {} if contender.environment else {"PYTHONPATH": str(ROOT)}
         kept = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"} | SILENT
@@ -104,10 +104,8 @@ class Worker:
         return len(self.rounds) >= LEAST_ROUNDS and sum(each["cpu_s"] for each in self.rounds) > PATIENCE_S
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
         self._process.kill()
-        self._process.wait()
+        self._process.communicate()
 
 
 def held(contest: Contest) -> tuple[dict[str, list[dict[str, Any] | None]], dict[str, str]]:

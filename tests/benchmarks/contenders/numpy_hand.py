@@ -30,8 +30,8 @@ def told_array(found: Any) -> Any:
     return {"edges": edges.tolist(), "counts": counts.tolist()}
 
 
-def load_memory(folder: Path) -> Any:
-    return np.random.default_rng(1).normal(size=16_000_000)  # 128 MB, more than any cache
+def load_memory(folder: Path, values: int) -> Any:
+    return np.random.default_rng(1).normal(size=values)
 
 
 def read_memory(values: Any) -> tuple[int, Any]:

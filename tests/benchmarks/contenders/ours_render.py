@@ -16,22 +16,22 @@ from driftmon.render.openmetrics import choose
 from driftmon.render.series import families
 from driftmon.stats.edges import FeatureSpec
 
-HOUR_MS: Final = 3_600_000
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 60 * MINUTE_MS
 ROWS: Final = 1000
 TIMES: Final = 20
 
 
-def load_tick(folder: Path, features: int, bins: int = 16, windows: int = 1) -> Any:
-    """A monitor of so many features that has seen an hour, and what each further second brings."""
+def load_tick(folder: Path, features: int, minutes: int = 60) -> Any:
+    """A monitor of so many features that has seen an hour, and what each further second brings: as much again."""
     draw = np.random.default_rng(1)
     columns = {f"f{at}": draw.normal(size=ROWS) for at in range(features)}
-    reference = driftmon.reference_of(columns, [FeatureSpec(name, "numeric", bins=bins) for name in columns])
-    lengths = [driftmon.Window.sliding(f"w{at}", (at + 1) * HOUR_MS) for at in range(windows)]
-    monitor = driftmon.Monitor(reference, tuple(lengths), DEFAULT_RULES, stream="s")
-    for minute in range(60):
+    reference = driftmon.reference_of(columns, [FeatureSpec(name, "numeric") for name in columns])
+    monitor = driftmon.Monitor(reference, (driftmon.Window.sliding("w", HOUR_MS),), DEFAULT_RULES, stream="s")
+    for minute in range(minutes):
         monitor.observe_columns({name: values[minute::60] for name, values in columns.items()})
-        monitor.tick(minute * 60_000)
-    return monitor, reference, [HOUR_MS]
+        monitor.tick(minute * MINUTE_MS)
+    return monitor, reference, [minutes * MINUTE_MS]
 
 
 def tick(state: Any) -> tuple[int, Any]:
@@ -55,7 +55,7 @@ def load_report(folder: Path, series: int) -> Any:
 
 
 def reports_of(features: int) -> list[Any]:
-    monitor, reference, clock = load_tick(Path(), features)
+    monitor, reference, clock = load_tick(Path(), features, 1)
     found = []
     for _ in range(2):
         monitor.count_snapshot(reference)

@@ -59,7 +59,7 @@ def _recorded(folder: Path, records: int, panes: int) -> None:
     names, lists = ["at", *columns], [seconds.tolist(), *(values.tolist() for values in columns.values())]
     with (folder / "events.ndjson").open("w") as file:
         file.writelines(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in zip(*lists, strict=True))
-    kinds = {**dict.fromkeys(NUMERIC, {"type": "numeric"}), **dict.fromkeys(TEXTS, {"type": "categorical"})}
+    kinds = {name: {"type": "numeric"} for name in NUMERIC} | {name: {"type": "categorical"} for name in TEXTS}
     stream = {
         "time": {"field": "at", "unit": "s"}, "reference": {"type": "file", "path": "p.json"}, "features": kinds,
         "windows": [{"name": "hour", "length": "1h"}],

@@ -59,14 +59,14 @@ def _asked(contender: Contender, data: Path, rounds: int) -> list[dict[str, Any]
 
 
 def _grown(data: Path, what: str, step: int, rounds: int) -> Iterator[Row]:
-    told = _asked(Contender("driftmon", "growing", "grow", arguments={what: step}), data, rounds)
+    told = _asked(Contender("driftmon", "contenders/growing", "grow", arguments={what: step}), data, rounds)
     for key, unit in UNITS.items():
         row = Row("growth", f"{step:,} {what}", "", unit, place=f"{what}/{step}/{key}")
         yield row.alone([each["answer"][key] for each in told])
 
 
 def _scrape(data: Path, wanted: int, rounds: int) -> Row:
-    told = _asked(Contender("driftmon", "ours_render", "size", arguments={"series": wanted}), data, rounds)
+    told = _asked(Contender("driftmon", "contenders/ours_render", "size", arguments={"series": wanted}), data, rounds)
     series = told[0]["answer"]["series"]
     row = Row("growth", f"{series:,} series", "", "ms a report as text", place=f"series/{series}/text_ms")
     return row.alone([1e3 * each["cpu_s"] / each["amount"] for each in told])

@@ -13,20 +13,18 @@ from driftmon.stats.edges import FeatureSpec
 from tests.benchmarks.checks import Recounted, same
 from tests.benchmarks.contenders.common import BLOCK_BYTES
 from tests.benchmarks.data import data_of
-from tests.benchmarks.engine import Contender, Contest, compare
-from tests.benchmarks.rows import Row
+from tests.benchmarks.engine import Contender, Contest
 from tests.benchmarks.sizes import Size
 
 BINS = (16, 64)
 BLOCKS = (20_000, BLOCK_BYTES, 2_000_000)
 
 
-def rows(size: Size) -> list[Row]:
+def contests(size: Size) -> list[Contest]:
     data = data_of(size.live_rows, size.reference_rows)
     write_bins(data)
-    contests = [*(_array(data, bins, size) for bins in BINS), _frames(data, size)]
-    contests += [_lines(data, block_bytes, size) for block_bytes in BLOCKS]
-    return [row for contest in contests for row in compare(contest, "hand")]
+    arrays = (_array(data, bins, size) for bins in BINS)
+    return [*arrays, _frames(data, size), *(_lines(data, block_bytes, size) for block_bytes in BLOCKS)]
 
 
 def write_bins(data: Path) -> None:
@@ -45,18 +43,18 @@ def _bins(feature: driftmon.Feature) -> object:
 
 
 def _array(data: Path, bins: int, size: Size) -> Contest:
-    ours = Contender("driftmon", "ours_columns", "array", arguments={"bins": bins})
-    numpy = Contender("numpy: searchsorted, bincount", "numpy_hand", "array", arguments={"bins": bins})
+    ours = Contender("driftmon", "contenders/ours_columns", "array", arguments={"bins": bins})
+    numpy = Contender("numpy: searchsorted, bincount", "contenders/numpy_hand", "array", arguments={"bins": bins})
     work = f"count 1 M floats in {bins} bins of quantiles, exactly"
     return Contest(work, ours, [(numpy, 5.0)], data, "ns a value", same, size.rounds, size.warm_ups)
 
 
 def _frames(data: Path, size: Size) -> Contest:
-    ours = Contender("driftmon", "ours_columns", "frames", arguments={"text": "arrow"})
+    ours = Contender("driftmon", "contenders/ours_columns", "frames", arguments={"text": "arrow"})
     others = [
-        (Contender("numpy and pandas", "numpy_hand", "frames"), 3.0),
-        (Contender("polars", "polars_hand", "frames", "hand"), 3.0),
-        (Contender("duckdb", "duckdb_hand", "frames", "hand"), 3.0),
+        (Contender("numpy and pandas", "contenders/numpy_hand", "frames"), 3.0),
+        (Contender("polars", "peers/polars", "frames", "hand"), 3.0),
+        (Contender("duckdb", "peers/duckdb", "frames", "hand"), 3.0),
     ]
     work = "DataFrame of 10 columns, 1 M rows against 100 k: bins, counts, KL"
     return Contest(work, ours, others, data, "ns a row", Recounted(data), size.rounds, size.warm_ups)
@@ -64,10 +62,10 @@ def _frames(data: Path, size: Size) -> Contest:
 
 def _lines(data: Path, block_bytes: int, size: Size) -> Contest:
     arguments = {"block_bytes": block_bytes}
-    ours = Contender("driftmon", "ours_blocks", "blocks", arguments=arguments)
+    ours = Contender("driftmon", "contenders/ours_blocks", "blocks", arguments=arguments)
     others = [
-        (Contender("json.loads and numpy", "numpy_hand", "lines", arguments=arguments), 6.0),
-        (Contender("polars.read_ndjson and numpy", "polars_hand", "lines", "hand", arguments), 1.0),
+        (Contender("json.loads and numpy", "contenders/numpy_hand", "lines", arguments=arguments), 6.0),
+        (Contender("polars.read_ndjson and numpy", "peers/polars", "lines", "hand", arguments), 1.0),
     ]
     work = f"NDJSON of 10 fields to counts, blocks of {block_bytes // 1000:,} kB"
     return Contest(work, ours, others, data, "ns an event", same, size.rounds, size.warm_ups)

@@ -10,34 +10,32 @@ from typing import Final
 
 from tests.benchmarks.checks import everything_reported
 from tests.benchmarks.data import data_of
-from tests.benchmarks.engine import Contender, Contest, compare
-from tests.benchmarks.rows import Row
+from tests.benchmarks.engine import Contender, Contest
 from tests.benchmarks.sizes import Size
 
 FRAMES: Final = (
-    ("evidently 0.7, kl_div", "evidently_peer", "evidently", 80.0),
-    ("whylogs 1.6, profiles and drift", "whylogs_peer", "whylogs", 60.0),
-    ("popmon 1.4", "popmon_peer", "popmon", 35.0),
-    ("alibi-detect 0.13, TabularDrift of codes", "alibi_peer", "alibi-detect", 12.0),
-    ("nannyml 0.13, Jensen-Shannon", "nannyml_peer", "nannyml", 12.0),
-    ("frouros 0.9, KL of codes", "frouros_peer", "frouros", None),
+    ("evidently 0.7, kl_div", "peers/evidently", "evidently", 80.0),
+    ("whylogs 1.6, profiles and drift", "peers/whylogs", "whylogs", 60.0),
+    ("popmon 1.4", "peers/popmon", "popmon", 35.0),
+    ("alibi-detect 0.13, TabularDrift of codes", "peers/alibi_detect", "alibi_detect", 12.0),
+    ("nannyml 0.13, Jensen-Shannon", "peers/nannyml", "nannyml", 12.0),
+    ("frouros 0.9, KL of codes", "peers/frouros", "frouros", None),
 )
 BATCHES: Final = (  # and how many of 1,000 rows, with what it costs in mind
-    ("evidently 0.7, kl_div after each", "evidently_peer", "evidently", 1500.0, 3),
-    ("whylogs 1.6, track only", "whylogs_peer", "whylogs", None, 20),
-    ("alibi-detect 0.13, each", "alibi_peer", "alibi-detect", None, 5),
-    ("nannyml 0.13, each a chunk", "nannyml_peer", "nannyml", None, 20),
-    ("frouros 0.9, PSI of codes after each", "frouros_peer", "frouros", None, 5),
+    ("evidently 0.7, kl_div after each", "peers/evidently", "evidently", 1500.0, 3),
+    ("whylogs 1.6, track only", "peers/whylogs", "whylogs", None, 20),
+    ("alibi-detect 0.13, each", "peers/alibi_detect", "alibi_detect", None, 5),
+    ("nannyml 0.13, each a chunk", "peers/nannyml", "nannyml", None, 20),
+    ("frouros 0.9, PSI of codes after each", "peers/frouros", "frouros", None, 5),
 )
 
 
-def rows(size: Size) -> list[Row]:
-    contests = (_frames(size), _batches(size), _events(size, "events"), _events(size, "events_current"))
-    return [row for contest in contests for row in compare(contest, "peers")]
+def contests(size: Size) -> list[Contest]:
+    return [_frames(size), _batches(size), _events(size, "events"), _events(size, "events_current")]
 
 
 def _frames(size: Size) -> Contest:
-    ours = Contender("driftmon", "ours_columns", "frames", arguments={"text": "object"})
+    ours = Contender("driftmon", "contenders/ours_columns", "frames", arguments={"text": "object"})
     others = [(Contender(name, script, "frames", where), goal) for name, script, where, goal in FRAMES]
     work = "DataFrame of 10 columns with Python strings, 1 M rows against 100 k"
     data = data_of(size.live_rows, size.reference_rows)
@@ -45,7 +43,9 @@ def _frames(size: Size) -> Contest:
 
 
 def _batches(size: Size) -> Contest:
-    ours = Contender("driftmon", "ours_columns", "batches", arguments={"text": "object", "batches": size.batches})
+    ours = Contender(
+        "driftmon", "contenders/ours_columns", "batches", arguments={"text": "object", "batches": size.batches}
+    )
     others = [
         (Contender(name, script, "batches", where, {"batches": min(most, size.batches)}), goal)
         for name, script, where, goal, most in BATCHES
@@ -59,17 +59,20 @@ def _events(size: Size, task: str) -> Contest:
     """One at a time: looked at in the end, or KL current after each; nobody else computes a divergence here."""
     arguments = {"events": size.events}
     few = {"events": max(size.events // 10, 1)}
-    ours, current = Contender("driftmon", "ours_columns", task, arguments=arguments), task == "events_current"
+    ours, current = (
+        Contender("driftmon", "contenders/ours_columns", task, arguments=arguments),
+        task == "events_current",
+    )
     others = [
         (
-            Contender("river, Histogram(64) and Counter", "river_peer", "histograms", "river", few),
+            Contender("river, Histogram(64) and Counter", "peers/river", "histograms", "river", few),
             5.0 if current else 25.0,
         ),
         (
-            Contender("river, ADWIN of the 7 numbers", "river_peer", "adwin", "river", arguments),
+            Contender("river, ADWIN of the 7 numbers", "peers/river", "adwin", "river", arguments),
             None if current else 1.0,
         ),
-        (Contender("whylogs 1.6, track(row)", "whylogs_peer", "events", "whylogs", few), None if current else 200.0),
+        (Contender("whylogs 1.6, track(row)", "peers/whylogs", "events", "whylogs", few), None if current else 200.0),
     ]
     how = "KL current after each" if current else "evaluated in the end"
     work = f"events of 10 fields one at a time, {how}"
