@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -21,13 +22,14 @@ GROUPS: Final = ("limits", "hand", "peers", "render", "daemon", "process", "file
 RESULTS: Final = Path(__file__).with_name("results.json")
 
 
-def rows_of(name: str, size: Size) -> list[Row]:
-    """A group has contests, or measures by itself."""
+def rows_of(name: str, size: Size) -> Iterator[list[Row]]:
+    """Of each contest of the group; or what it measures by itself."""
     group = import_module(f"tests.benchmarks.groups.{name}")
     if hasattr(group, "contests"):
-        return [row for contest in group.contests(size) for row in compare(contest, name)]
-    found: list[Row] = group.rows(size)
-    return found
+        for contest in group.contests(size):
+            yield compare(contest, name)
+    else:
+        yield from group.rows(size)
 
 
 def main() -> None:
@@ -41,11 +43,13 @@ def main() -> None:
     rows = []
     for name in options.groups or GROUPS:
         began_s = time.monotonic()
-        found = rows_of(name, SHORT if options.short else FULL)
-        sys.stderr.write(f"{name}: {time.monotonic() - began_s:.0f} s\n")
+        found: list[Row] = []
+        for more in rows_of(name, SHORT if options.short else FULL):
+            found += more
+            if not options.short:  # a run that is stopped leaves what it has
+                kept(options.json, {name: as_json(found)})
         rows += found
-        if not options.short:
-            kept(options.json, {name: as_json(found)})
+        sys.stderr.write(f"{name}: {time.monotonic() - began_s:.0f} s\n")
     sys.stdout.write(table(rows))
 
 

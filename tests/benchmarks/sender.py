@@ -64,4 +64,5 @@ async def main(host: str, path: str, events: int, connections: int, seconds: flo
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), *map(float, (*sys.argv[5:], 0)[:2])))
+    host, path, events, connections, seconds, *rate = sys.argv[1:]
+    asyncio.run(main(host, path, int(events), int(connections), float(seconds), float(rate[0]) if rate else 0.0))

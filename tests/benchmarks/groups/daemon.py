@@ -34,17 +34,14 @@ ROUNDS: Final = 3
 FILE_TIMES: Final = 3  # the records, one after the other
 
 
-def rows(size: Size) -> list[Row]:
+def rows(size: Size) -> Iterator[list[Row]]:
     data, short = data_of(size.live_rows, size.reference_rows), size is not FULL
     reference = driftmon.reference_of(pq.read_table(data / "reference.parquet"))
     with tempfile.TemporaryDirectory() as name:
         folder, records = Path(name), data / "live.ndjson"
-        found = list(_http(folder, records, reference, 1 if short else ROUNDS, size.seconds))
-        found += [
-            _file(folder / "file", records, reference, short),
-            _stdin(folder / "stdin", records, reference, short),
-        ]
-    return found
+        yield list(_http(folder, records, reference, 1 if short else ROUNDS, size.seconds))
+        yield [_file(folder / "file", records, reference, short)]
+        yield [_stdin(folder / "stdin", records, reference, short)]
 
 
 def _http(folder: Path, records: Path, reference: driftmon.Snapshot, rounds: int, seconds: float) -> Iterator[Row]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -33,24 +34,19 @@ RULES: Final = [
 ]
 
 
-def rows(size: Size) -> list[Row]:
+def rows(size: Size) -> Iterator[list[Row]]:
     records, panes, rounds = (RECORDS, PANES, ROUNDS) if size is FULL else (200, 10, 1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _recorded(folder, records, panes)
         build = ["reference", "build", "events.ndjson", "--config.file", "driftmon.yaml", "-o", "p.json"]
-        built = [_run(folder, build) for _ in range(rounds)]
-        replayed = [
-            _run(folder, ["replay", "events.ndjson", "--config.file", "driftmon.yaml", "--json"]) for _ in range(rounds)
-        ]
+        row = Row("files", "reference build, NDJSON of 10 fields", "", "events a CPU second")
+        yield [row.alone([records / _run(folder, build)[0] for _ in range(rounds)])]
         work = f"replay: {records:,} records of 10 fields, {panes:,} panes, a fixed and a calibrated rule"
-        return [
-            Row("files", "reference build, NDJSON of 10 fields", "", "events a CPU second").alone(
-                [records / cpu_s for cpu_s, _ in built]
-            ),
-            Row("files", work, "", "s of CPU", goal=GOAL_S, sense="<=").alone([cpu_s for cpu_s, _ in replayed]),
-            _two_jobs(folder, build, rounds),
-        ]
+        row = Row("files", work, "", "s of CPU", goal=GOAL_S, sense="<=")
+        replay = ["replay", "events.ndjson", "--config.file", "driftmon.yaml", "--json"]
+        yield [row.alone([_run(folder, replay)[0] for _ in range(rounds)])]
+        yield [_two_jobs(folder, build, rounds)]
 
 
 def _recorded(folder: Path, records: int, panes: int) -> None:

@@ -36,16 +36,15 @@ ROUNDS: Final = 3
 EVENTS, CONNECTIONS = 100, 8
 
 
-def rows(size: Size) -> list[Row]:
+def rows(size: Size) -> Iterator[list[Row]]:
     short = size is not FULL
     data = data_of(size.live_rows, size.reference_rows)
-    found: list[Row] = []
     for what, steps in GROWING.items():
         for step in steps[:2] if short else steps:
-            found += _grown(data, what, step, 1 if short else ROUNDS)
+            yield list(_grown(data, what, step, 1 if short else ROUNDS))
     for series in SERIES[:1] if short else SERIES:
-        found.append(_scrape(data, series, 1 if short else ROUNDS))
-    return [*found, *_rates(data, RATES[:1] if short else RATES, size.seconds)]
+        yield [_scrape(data, series, 1 if short else ROUNDS)]
+    yield list(_rates(data, RATES[:1] if short else RATES, size.seconds))
 
 
 def _asked(contender: Contender, data: Path, rounds: int) -> list[dict[str, Any]]:

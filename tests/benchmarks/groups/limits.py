@@ -23,7 +23,7 @@ def contests(size: Size) -> list[Contest]:
 def _regular(data: Path, bins: int, size: Size) -> Contest:
     arguments = {"bins": bins}
     ours = Contender("driftmon", "contenders/ours_columns", "array", arguments={**arguments, "regular": True})
-    others = [
+    others: list[tuple[Contender, float | None]] = [
         (Contender("boost-histogram, Regular axis", "peers/histograms", "boost", "hand", arguments), WITHIN),
         (Contender("fast-histogram", "peers/histograms", "fast", "hand", arguments), WITHIN),
     ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -18,17 +19,16 @@ FEATURES: Final = 1000
 WAITING: Final = 200_000
 
 
-def rows(size: Size) -> list[Row]:
-    short = size is not FULL
-    features, rounds, waiting = (5, 2, 500) if short else (FEATURES, 40, WAITING)
-    found = []
+def rows(size: Size) -> Iterator[list[Row]]:
+    features, rounds, waiting = (FEATURES, 40, WAITING) if size is FULL else (5, 2, 500)
     with tempfile.TemporaryDirectory() as name:
-        for what, times in storage.measure(Path(name), features, rounds).items():
-            row = Row("store", f"{what}, {FEATURES:,} features x 64 bins, 60 panes", "", "ms of CPU")
-            found.append(row.alone([1000 * cpu_s for _, cpu_s in times]))
+        found = storage.measure(Path(name), features, rounds)
+    state = f"{features:,} features x 64 bins, 60 panes"
+    yield [
+        Row("store", f"{what}, {state}", "", "ms of CPU").alone([1000 * cpu_s for _, cpu_s in times])
+        for what, times in found.items()
+    ]
     with tempfile.TemporaryDirectory() as name:
-        for what, waits_ms in asyncio.run(acks.measure(Path(name), features, 2 * size.seconds)).items():
-            found.append(Row("store", f"{what} (wall)", "", "ms").alone(waits_ms))
-    for what, unit, figure in labels.measured(waiting):
-        found.append(Row("store", what, "", unit).alone([figure]))
-    return found
+        waits = asyncio.run(acks.measure(Path(name), features, 2 * size.seconds))
+    yield [Row("store", f"{what} (wall)", "", "ms").alone(waits_ms) for what, waits_ms in waits.items()]
+    yield [Row("store", what, "", unit).alone([figure]) for what, unit, figure in labels.measured(waiting)]

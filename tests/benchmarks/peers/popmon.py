@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import popmon  # noqa: F401  it gives frames their pm_ methods
+from popmon.config import Settings
 from popmon.pipeline.metrics import stability_metrics
 
 from tests.benchmarks.contenders.common import NUMERIC, TEXTS
@@ -25,11 +26,11 @@ def load(folder: Path) -> Any:
 def compare_frames(state: Any) -> tuple[int, Any]:
     reference, live = state
     features = [f"period:{name}" for name in (*NUMERIC, *TEXTS)]
-    hists, specs = reference.pm_make_histograms(
-        features=features, time_axis="period", time_width=1, time_offset=-0.5, ret_specs=True
-    )
-    found = live.pm_make_histograms(features=features, bin_specs=specs, time_axis="period")
-    return len(reference) + len(live), stability_metrics(found, reference_type="external", reference=hists)
+    shape = {"features": features, "time_axis": "period"}
+    p, _, specs, _, kinds = reference.pm_make_histograms(**shape, time_width=1, time_offset=-0.5, ret_specs=True)
+    q = live.pm_make_histograms(**shape, bin_specs=specs, var_dtype=kinds)
+    settings = Settings(time_axis="period", reference_type="external")
+    return len(reference) + len(live), stability_metrics(q, settings, reference=p)
 
 
 def told(found: Any) -> Any:

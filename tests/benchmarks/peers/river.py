@@ -12,6 +12,8 @@ from river import drift, sketch
 from tests.benchmarks.contenders.common import NUMERIC, TEXTS
 
 BINS = 64
+Histogram: Any = sketch.Histogram  # river is not typed
+ADWIN: Any = drift.ADWIN
 
 
 def load(folder: Path, events: int) -> Any:
@@ -19,7 +21,7 @@ def load(folder: Path, events: int) -> Any:
 
 
 def histograms(events: Any) -> tuple[int, Any]:
-    numbers = {name: sketch.Histogram(max_bins=BINS) for name in NUMERIC}
+    numbers = {name: Histogram(max_bins=BINS) for name in NUMERIC}
     words: dict[str, Counter[str]] = {name: Counter() for name in TEXTS}
     for event in events:
         for name, histogram in numbers.items():
@@ -30,7 +32,7 @@ def histograms(events: Any) -> tuple[int, Any]:
 
 
 def adwin(events: Any) -> tuple[int, Any]:
-    detectors = {name: drift.ADWIN() for name in NUMERIC}
+    detectors = {name: ADWIN() for name in NUMERIC}
     for event in events:
         for name, detector in detectors.items():
             detector.update(event[name])
