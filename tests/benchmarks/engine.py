@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -95,8 +95,9 @@ class Worker:
 
     def ask(self) -> dict[str, Any]:
         assert self._process.stdin is not None
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has ended; its last words are told
+            self._process.stdin.write("go\n")
+            self._process.stdin.flush()
         return self.told()
 
     def tired(self) -> bool:

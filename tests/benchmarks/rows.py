@@ -88,7 +88,7 @@ class Row:
             "at most " if self.sense == "<=" else "at least " if self.ratio is None and self.ours is not None else ""
         )
         word = {True: ", met", False: ", missed", None: ""}[self.met]
-        return f"{least}{self.goal:,g}{word}"
+        return f"{least}{self.goal:,g}{word}" if self.goal >= 1 else f"{least}{self.goal:.2g}{word}"
 
 
 def shown(number: float | None) -> str:

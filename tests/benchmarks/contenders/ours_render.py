@@ -23,8 +23,8 @@ TIMES: Final = 20  # reports written in a round
 CELLS: Final = 20_000  # features x ticks of a round
 
 
-def load_tick(folder: Path, features: int, minutes: int = 60) -> Any:
-    """A monitor of so many features that has seen an hour, and what each further second brings: as much again."""
+def load_tick(folder: Path, features: int, minutes: int = 10) -> Any:
+    """A monitor of so many features that has seen some minutes, and what each further second brings: as much again."""
     draw = np.random.default_rng(1)
     columns = {f"f{at}": draw.normal(size=ROWS) for at in range(features)}
     reference = driftmon.reference_of(columns, [FeatureSpec(name, "numeric") for name in columns])
