@@ -22,6 +22,7 @@ from tests.benchmarks.contenders.common import resident_mb
 
 CELLS: Final = 100_000  # values counted in a round
 MINUTE_MS: Final = 60_000
+LINE_BYTES: Final = 2**20  # 10,000 fields are more than the usual 64 KiB
 TICKED: Final = 5_000  # features evaluated in a round, in a few ticks
 
 
@@ -37,7 +38,7 @@ def load(folder: Path, features: int = 10, bins: int = 16, windows: int = 1, str
     }
     streams_named = {f"s{at}": {**settings, "windows": lengths} for at in range(streams)}
     path = folder / f"growing-{os.getpid()}.yaml"
-    path.write_text(json.dumps({"version": 1, "streams": streams_named}))
+    path.write_text(json.dumps({"version": 1, "streams": streams_named, "limits": {"line_bytes": LINE_BYTES}}))
     made = build_streams(load_config(path, {}), dict.fromkeys(streams_named, reference))
     path.unlink()
     one, many = (
@@ -61,14 +62,17 @@ def work(state: Any) -> tuple[int, Any]:
     streams, block, clock = state
     began_s = time.process_time()
     events = sum(stream.observe(block, clock[0]).accepted for stream in streams.values())
+    counted_s = time.process_time()
+    assert events == block.data.count(b"\n") * len(streams), "some records were refused"
     features = sum(len(stream.monitor.schema.features) for stream in streams.values())
-    ticks, counted_s = max(1, min(5, TICKED // features)), time.process_time()
+    ticks = max(1, min(5, TICKED // features))
+    ticking_s = time.process_time()
     for _ in range(ticks):
         clock[0] += 1000
         for stream in streams.values():
             stream.tick(clock[0])
     ticked_s = time.process_time()
-    told = {"event_us": 1e6 * (counted_s - began_s) / events, "tick_ms": 1e3 * (ticked_s - counted_s) / ticks}
+    told = {"event_us": 1e6 * (counted_s - began_s) / events, "tick_ms": 1e3 * (ticked_s - ticking_s) / ticks}
     return events, {**told, "resident_mb": resident_mb()}
 
 
