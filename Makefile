@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # SHORT= runs the long form.
 SHORT ?= --short
 
-.PHONY: demo test lint simulate bench campaigns crash powercut iofaults bitflips fault-simulation reloads soak fuzz \
+.PHONY: demo test lint simulate bench bench-peers bench-readme campaigns crash powercut iofaults bitflips fault-simulation reloads soak fuzz \
 	hostile timing wheel lock manifests readme sample dashboards pictures clean
 
 demo: $(VENV)/.installed
@@ -39,11 +39,23 @@ hostile: $(VENV)/.dev
 reloads: $(VENV)/.dev
 	$(BIN)/python -m tests.campaigns.reload $(SHORT)
 
+# One table of CPU ratios and figures, a quarter of an hour; NAMES="limits hand" runs these groups. What is not
+# installed is skipped with the reason. Results go to tests/benchmarks/results.json.
 bench: $(VENV)/.dev
-	$(BIN)/python tests/benchmarks/bench.py
-	$(BIN)/python -m tests.benchmarks.storage
-	$(BIN)/python -m tests.benchmarks.ready
-	$(BIN)/python -m tests.benchmarks.acks
+	$(BIN)/python -m tests.benchmarks.all $(NAMES)
+
+# The alternatives, each in an environment of its own under .bench/ (3 GB); PEERS="hand river" installs these.
+PEERS ?= $(basename $(notdir $(wildcard tests/benchmarks/peers/*.txt)))
+bench-peers: $(VENV)/.dev
+	for peer in $(PEERS); do \
+		$(BIN)/uv venv --quiet --clear --python $(BIN)/python .bench/peers/$$peer && \
+		$(BIN)/uv pip install --quiet --python .bench/peers/$$peer/bin/python -r tests/benchmarks/peers/$$peer.txt || \
+		{ echo "$$peer does not install here"; rm -rf .bench/peers/$$peer; }; \
+	done
+
+# README's table and the pictures of growth, from results.json.
+bench-readme: $(VENV)/.dev
+	$(BIN)/python -m tests.benchmarks.readme
 
 # The short form of every campaign of tests/campaigns, with a verdict of each; NAMES="crash soak" runs only these.
 campaigns: $(VENV)/.dev

@@ -25,7 +25,7 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
-def batches(order: Times, kind: int, clock_ms: int) -> float:
+def batches(join: Join, order: Times, kind: int, clock_ms: int) -> float:
     """Seconds to join records of one kind, digests of their ids included."""
     spent_s = 0.0
     for low in range(0, len(order), ROWS):
@@ -34,32 +34,34 @@ def batches(order: Times, kind: int, clock_ms: int) -> float:
         kinds, times = np.full(rows, kind, dtype=np.uint8), np.full(rows, clock_ms)
         values = np.full((rows, 1), 0.5)
         began = time.process_time()
-        JOIN[0].take(Records(digests(ids, b"key"), kinds, times, times, values))
+        join.take(Records(digests(ids, b"key"), kinds, times, times, values))
         spent_s += time.process_time() - began
     return spent_s
 
 
-JOIN: list[Join] = []
+def measured(waiting: int) -> list[tuple[str, str, float]]:
+    """What, its unit, and the figure."""
+    labels = np.random.default_rng(1).permutation(waiting)
+    before = resident_bytes()
+    join = Join(WAIT_MS, waiting)
+    waits_s = batches(join, np.arange(waiting), PREDICTION, 0)
+    per_entry = (resident_bytes() - before) / waiting
+    joins_s = batches(join, labels, LABEL, 1000)
+    assert join.tally.outcomes["matched"] == waiting
+    full_s = batches(join, np.arange(waiting, waiting + waiting // 2), PREDICTION, 2000)
+    each = "us of CPU"
+    return [
+        (f"a prediction that waits, of {waiting:,}", "bytes", per_entry),
+        ("the same, of arrays", "bytes", join.nbytes / waiting),
+        ("a prediction begins to wait", each, 1e6 * waits_s / waiting),
+        ("a label is joined", each, 1e6 * joins_s / waiting),
+        ("a prediction at the bound, which drops the oldest", each, 1e6 * full_s / (waiting // 2)),
+    ]
 
 
 def main() -> None:
-    waiting = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    labels = np.random.default_rng(1).permutation(waiting)
-    before = resident_bytes()
-    JOIN.append(join := Join(WAIT_MS, waiting))
-    waits_s = batches(np.arange(waiting), PREDICTION, 0)
-    per_entry = (resident_bytes() - before) / waiting
-    joins_s = batches(labels, LABEL, 1000)
-    assert join.tally.outcomes["matched"] == waiting
-    sys.stdout.write(
-        f"{waiting:,} predictions wait: {per_entry:.0f} bytes each ({join.nbytes / waiting:.0f} of arrays)\n"
-    )
-    sys.stdout.write(
-        f"predictions a second: {waiting / waits_s:,.0f}; labels joined a second: {waiting / joins_s:,.0f}\n"
-    )
-    sys.stdout.write(f"joins a second, both records: {waiting / (waits_s + joins_s):,.0f}\n")
-    full_s = batches(np.arange(waiting, waiting + waiting // 2), PREDICTION, 2000)
-    sys.stdout.write(f"predictions a second at the bound, each drops the oldest: {waiting // 2 / full_s:,.0f}\n")
+    for what, unit, figure in measured(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000):
+        sys.stdout.write(f"{what}: {figure:,.2f} {unit}\n")
 
 
 if __name__ == "__main__":

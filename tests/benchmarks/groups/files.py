@@ -1,0 +1,86 @@
+"""Files: `reference build` and `replay`, as commands, over recorded records; and what a second core brings.
+
+Law: CPU is that of the commands' processes, start included. `--jobs` is judged by wall time, as nothing else can be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from tests.benchmarks.contenders.common import NUMERIC, TEXTS
+from tests.benchmarks.data import columns_of
+from tests.benchmarks.engine import ROOT
+from tests.benchmarks.rows import Row
+from tests.benchmarks.sizes import FULL, Size
+
+ROUNDS: Final = 3
+MINUTE_S: Final = 60
+PANES: Final = 10_512  # a fiftieth of a year of minutes
+RECORDS: Final = 200_000
+GOAL_S: Final = 240 / 50  # of a year's four minutes
+RULES: Final = [
+    {"name": "Fixed", "metric": "kl_divergence_debiased", "above": 0.1},
+    {"name": "Calibrated", "calibrated": {"effect": "small", "false_alarms": "1/30d"}},
+]
+
+
+def rows(size: Size) -> Iterator[list[Row]]:
+    records, panes, rounds = (RECORDS, PANES, ROUNDS) if size is FULL else (200, 10, 1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _recorded(folder, records, panes)
+        build = ["reference", "build", "events.ndjson", "--config.file", "driftmon.yaml", "-o", "p.json"]
+        row = Row("files", "reference build, NDJSON of 10 fields", "", "events a CPU second")
+        yield [row.alone([records / _run(folder, build)[0] for _ in range(rounds)])]
+        work = f"replay: {records:,} records of 10 fields, {panes:,} panes, a fixed and a calibrated rule"
+        row = Row("files", work, "", "s of CPU", goal=GOAL_S, sense="<=")
+        replay = ["replay", "events.ndjson", "--config.file", "driftmon.yaml", "--json"]
+        yield [row.alone([_run(folder, replay)[0] for _ in range(rounds)])]
+        yield [_two_jobs(folder, build, rounds)]
+
+
+def _recorded(folder: Path, records: int, panes: int) -> None:
+    columns = columns_of(1, records, 0.0)
+    seconds = np.linspace(1.7e9, 1.7e9 + panes * MINUTE_S, records, endpoint=False).round(3)
+    names, lists = ["at", *columns], [seconds.tolist(), *(values.tolist() for values in columns.values())]
+    with (folder / "events.ndjson").open("w") as file:
+        file.writelines(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in zip(*lists, strict=True))
+    kinds = {name: {"type": "numeric"} for name in NUMERIC} | {name: {"type": "categorical"} for name in TEXTS}
+    stream = {
+        "time": {"field": "at", "unit": "s"}, "reference": {"type": "file", "path": "p.json"}, "features": kinds,
+        "windows": [{"name": "hour", "length": "1h"}],
+    }  # fmt: skip
+    tree = {"version": 1, "streams": {"s": stream}, "rules": RULES}
+    (folder / "driftmon.yaml").write_text(json.dumps(tree))
+
+
+def _run(folder: Path, arguments: list[str]) -> tuple[float, float]:
+    """CPU of the command and its children, and wall seconds."""
+    before, began_s = os.times(), time.perf_counter()
+    command = [sys.executable, "-m", "driftmon", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    wall_s, after = time.perf_counter() - began_s, os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system, wall_s
+
+
+def _two_jobs(folder: Path, build: list[str], rounds: int) -> Row:
+    row = Row("files", "reference build --jobs 2 (wall)", "one process", "s", goal=1.8)
+    told = subprocess.run(
+        [sys.executable, "-m", "driftmon", "reference", "build", "--help"], capture_output=True, check=True
+    )
+    if b"--jobs" not in told.stdout:
+        return row.skipped("reference build has no --jobs")
+    pairs = [(_run(folder, [*build, "--jobs", "2"])[1], _run(folder, build)[1]) for _ in range(rounds)]
+    two, one = zip(*pairs, strict=True)
+    return row.measured(float(np.median(two)), float(np.median(one)), [b / a for a, b in pairs])
