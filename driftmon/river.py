@@ -138,16 +138,16 @@ class KLDriftDetector(_Detector):
 
     Examples
     --------
-    >>> import random
+    >>> from river import datasets, drift
     >>> from driftmon.river import KLDriftDetector
-    >>> rng = random.Random(42)
-    >>> detector = KLDriftDetector()
-    >>> stream = [rng.gauss(0, 1) for _ in range(5000)] + [rng.gauss(0, 1.5) for _ in range(2000)]
-    >>> for row, x in enumerate(stream):
-    ...     detector.update(x)
-    ...     if detector.drift_detected:
-    ...         print(row)
-    5449
+    >>> detectors = {"KL": KLDriftDetector(), "mean": drift.ADWIN()}
+    >>> for row, (x, _) in enumerate(datasets.Bananas()):
+    ...     value = x["1"] if row < 3500 else 1.5 * x["1"]      # another gain: the mean stays where it was, at 0
+    ...     for name, detector in detectors.items():
+    ...         detector.update(value)
+    ...         if detector.drift_detected:
+    ...             print(name, row)
+    KL 3549
 
     """
 

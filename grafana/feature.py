@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from grafana import losses
 from grafana.panels import PLAIN, QUIET, STATUS_WORDS, SURE, Dashboard, Panel, Target, bars, series, stat, to_page
 from grafana.queries import Scope, evidence, status
 from grafana.variables import COMMON, PAGE, alerts, one, segment, values
@@ -44,6 +45,7 @@ def dashboard() -> Dashboard:
             "How far": [divergence(), directions()],
             "What changed": [shares(), contributions(), shares_over_time()],
             "Why the loss grows": [decomposition(), evidence_over_time()],
+            "Predictions and their labels": losses.rows(),
             "Quality and quantity": [quality(), observations(), distances(), wasserstein()],
         },
         links=(to_page("The daemon's own page", f"${{page}}/features/${{stream:{ENCODED}}}/${{feature:{ENCODED}}}"),),

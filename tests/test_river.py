@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import pickle
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -99,3 +100,12 @@ def test_it_works_inside_rivers_own_learners_and_evaluation() -> None:
     model: Any = preprocessing.StandardScaler() | linear_model.LogisticRegression()
     retrained = drift.DriftRetrainingClassifier(model, LogLossDriftDetector(warm_up=200))
     assert evaluate.progressive_val_score(datasets.Phishing(), retrained, metrics.Accuracy()).get() > 0.85
+
+
+@pytest.mark.parametrize("detector", [KLDriftDetector, LogLossDriftDetector])
+def test_examples_run_on_data_that_come_with_river(detector: type) -> None:
+    """A docstring is a test of its own; this holds it to data that are there without a network."""
+    (name,) = set(re.findall(r"datasets\.(\w+)\(\)", str(detector.__doc__)))
+    found = getattr(datasets, name)
+    assert issubclass(found, datasets.base.FileDataset)
+    assert not issubclass(found, datasets.base.RemoteDataset)

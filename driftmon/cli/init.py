@@ -21,6 +21,7 @@ from driftmon.cli.support.counting import reference
 from driftmon.cli.support.faults import Fault, told
 from driftmon.cli.support.inference import Finding, findings
 from driftmon.cli.support.inputs import input_of
+from driftmon.cli.support.predictions import NAME, prediction
 from driftmon.cli.support.raw import DAMAGED, Record, sample
 from driftmon.cli.support.records import Refusals
 from driftmon.cli.support.snapshots import write, write_bytes
@@ -46,7 +47,8 @@ def command(
 ) -> None:
     """Look at a sample of DATA (.csv .ndjson .jsonl, also .gz; .parquet) and write a configuration and a reference.
 
-    Types are inferred: numbers, categories, booleans; times, ids and free text are left out, with the reason.
+    Types are inferred: numbers, categories, booleans; times, ids and free text are left out, with the reason. Where one
+    column is plainly the probability of another, its log loss is watched too.
     """
     config_file = folder / CONFIG_NAME
     if config_file.exists() and not force:
@@ -58,14 +60,16 @@ def command(
         found = distinctly_named(_readable([_watchable(finding) for finding in findings(records)], nested), nested)
         if not any(finding.what in KINDS for finding in found):
             raise Fault(f"{data}: {_nothing(found)}")
-        text = Starter(name, data, len(records), found, nested, webhook, alertmanager).text().encode()
+        scored = prediction(records, found, nested)
+        text = Starter(name, data, len(records), found, nested, webhook, alertmanager, scored).text().encode()
         settings = loads(text, config_file, {}).streams[name]
         refusals = Refusals()
         built = reference([source], settings, refusals)
         write(built, folder / f"{name}.reference.json")
         write_bytes(text, config_file)
     refusals.tell()
-    _tell(found, built, config_file, name, _example(records, found, nested))
+    shown = [*found, *([] if scored is None else [Finding(NAME, NAME, scored.why)])]
+    _tell(shown, built, config_file, name, _example(records, found, nested))
 
 
 def stream_name(file_name: str) -> str:

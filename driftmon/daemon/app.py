@@ -25,7 +25,6 @@ from driftmon.daemon.access.neighbours import Neighbours
 from driftmon.daemon.access.refusals import Door
 from driftmon.daemon.config import ConfigError, load
 from driftmon.daemon.connections import Connections
-from driftmon.daemon.deliveries import build_sinks
 from driftmon.daemon.ingest import Ingest
 from driftmon.daemon.intake import Intake, Positions
 from driftmon.daemon.keeper import Storing
@@ -43,6 +42,7 @@ from driftmon.daemon.repeats import Repeats
 from driftmon.daemon.routes import Actions, Pages, api_app, web_app
 from driftmon.daemon.server import Listener
 from driftmon.daemon.settings import Config
+from driftmon.daemon.sinks import build_sinks
 from driftmon.daemon.site import Site
 from driftmon.daemon.store import Store
 from driftmon.daemon.streams import Saved, Stream, build_streams
@@ -314,6 +314,8 @@ class App:
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
+    """Once it has ended. Whoever is cancelled while he waits ends too: that cancel is his own, not the task's."""
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()

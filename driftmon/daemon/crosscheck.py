@@ -19,6 +19,8 @@ from driftmon.daemon.yaml_nodes import Items, Keys, Node, Scalar
 from driftmon.monitor.calibration import evidence_pane_ms
 from driftmon.monitor.panes import finest_pane_ms, span
 from driftmon.monitor.rules import Rule
+from driftmon.monitor.scoring import LOG_LOSS
+from driftmon.monitor.tallies import NAMES as SCORES
 from driftmon.stats.edges import FeatureSpec
 
 ALONE: Final = ("stdin",)  # there is one of it in a process
@@ -47,6 +49,7 @@ def crosscheck(builder: Builder, root: Node, default_windows: Iterable[str]) -> 
         seen.setdefault(shape.name, path)
         _check_rule(builder, path, shape.rule(), streams)
         _check_detector(builder, path, shape.rule())
+        _check_losses(builder, path, shape.rule())
     _check_panes(builder, {path: shape.rule() for path, shape in rules.items()})
     _check_other_streams(builder, tuple(streams))
     _check_shared_input(builder, root)
@@ -68,11 +71,10 @@ def _check_rule(builder: Builder, path: KeyPath, rule: Rule, streams: Mapping[st
 
 def _check_detector(builder: Builder, path: KeyPath, rule: Rule) -> None:
     """What a detector is to watch must be there in some feature; surprisal also needs a P that stays."""
-    detector, shapes = rule.detector, streams_of(builder)
-    if detector is None or not shapes:
+    detector, watched = rule.detector, _watched(builder, rule)
+    if detector is None:
         return
-    watched = {name: shape for name, shape in shapes.items() if fnmatchcase(name, rule.streams)}
-    specs = [one for shape in watched.values() for one in shape.specs() if fnmatchcase(one.name, rule.features)]
+    specs = _specs(watched, rule)
     if specs and not any(rule.judges(spec.kind) for spec in specs):
         kinds = " or ".join(detector.kinds or ())
         fault = f"{detector.river} of the {detector.of} watches {kinds} features, and rules[{path[-1]}] names none"
@@ -81,6 +83,33 @@ def _check_detector(builder: Builder, path: KeyPath, rule: Rule) -> None:
     if detector.of == "surprisal" and moving:
         fault = f"the reference of stream {moving[0]} moves, so its surprisal is no series to watch"
         builder.note((*path, "detector", "of"), fault, f"use of: value, or a reference of type {' or '.join(STAYS)}")
+
+
+def _check_losses(builder: Builder, path: KeyPath, rule: Rule) -> None:
+    """A rule on losses must have some to look at: features of another type have none."""
+    if rule.mean == LOG_LOSS:
+        place, what, instead = (*path, "calibrated", "mean"), f"mean: {LOG_LOSS}", "use mean: surprisal, or "
+    elif rule.detector is None and rule.metric in SCORES:
+        place, what, instead = (*path, "metric"), rule.metric, ""
+    else:
+        return
+    watched = _watched(builder, rule)
+    specs = _specs(watched, rule)
+    if not specs or any(spec.kind == LOG_LOSS for spec in specs):
+        return
+    scored = [spec.name for shape in watched.values() for spec in shape.specs() if spec.kind == LOG_LOSS]
+    add = "add a feature such as outcome: {type: log_loss, probability: p, label: y}"
+    names = ", ".join(spec.name for spec in specs[:3])
+    fault = f"{what} goes by {LOG_LOSS} features, and rules[{path[-1]}] watches none, only {names}"
+    builder.note(place, fault, f"write features: {scored[0]}" if scored else instead + add)
+
+
+def _watched(builder: Builder, rule: Rule) -> dict[str, StreamShape]:
+    return {name: shape for name, shape in streams_of(builder).items() if fnmatchcase(name, rule.streams)}
+
+
+def _specs(watched: Mapping[str, StreamShape], rule: Rule) -> list[FeatureSpec]:
+    return [one for shape in watched.values() for one in shape.specs() if fnmatchcase(one.name, rule.features)]
 
 
 def streams_of(builder: Builder) -> dict[str, StreamShape]:

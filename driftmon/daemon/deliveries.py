@@ -12,10 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from driftmon import plugins
 from driftmon.daemon.news import Debt
 from driftmon.daemon.owed import Ledger
-from driftmon.daemon.settings import PluginSettings
 from driftmon.daemon.told import Told
 from driftmon.render.notice import Notice
 from driftmon.render.pages.alerts import Receiver
@@ -32,16 +30,6 @@ def wall_ms() -> int:
 def monotonic_ms() -> int:
     """For when to send: a wall clock that is set back must not hold notifications for an hour."""
     return time.monotonic_ns() // 1_000_000
-
-
-def build_sinks(settings: Sequence[PluginSettings]) -> dict[str, Sink]:
-    """Sinks by the name their metrics carry: the type, numbered from the second of its kind."""
-    sinks: dict[str, Sink] = {}
-    for one in settings:
-        times = sum(other.type == one.type for other in settings[: len(sinks)])
-        name = f"{one.type}-{times + 1}" if times else one.type
-        sinks[name] = plugins.load("sinks", one.type).Sink(one.options)
-    return sinks
 
 
 class Deliveries:

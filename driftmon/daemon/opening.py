@@ -161,8 +161,7 @@ def _begin(connection: sqlite3.Connection, path: Path) -> None:
     except sqlite3.Error as fault:
         if code_of(fault) != sqlite3.SQLITE_FULL:
             raise
-        if connection.in_transaction:
-            connection.rollback()
+        connection.rollback()  # nothing is done where SQLite did it by itself
 
 
 def _refusal(fault: BaseException, path: Path) -> BaseException:

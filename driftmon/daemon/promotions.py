@@ -9,17 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from driftmon.daemon.asked import Reload, SnapshotOf, snapshot_now, stream_of
 from driftmon.daemon.bodies import discard
-from driftmon.daemon.mailbox import Closed
 from driftmon.daemon.present import Present
-from driftmon.daemon.problem import Problem, busy
+from driftmon.daemon.problem import Problem
 from driftmon.daemon.promotion import replace_reference, restore_reference
 from driftmon.daemon.pump import now_ms
 from driftmon.monitor.promotion import promoted
@@ -27,9 +26,6 @@ from driftmon.monitor.snapshot import Snapshot, SnapshotError
 
 BODY_BYTES: Final = 4096
 KEYS: Final = ("window", "by", "reason")
-
-SnapshotOf: TypeAlias = Callable[[str], Awaitable[Snapshot | None]]
-Reload: TypeAlias = Callable[[], Awaitable[str]]
 
 log: Final = logging.getLogger("driftmon.promotions")
 
@@ -46,10 +42,10 @@ class Promotions:
     async def handle(self, request: Request) -> Response:
         """Answer with the audit line."""
         wanted = await _asked(request)
-        stream = request.path_params["stream"]
+        stream = stream_of(request, self._present)
         path = self._file_of(stream)
         async with self._busy:
-            snapshot = await self._live(stream)
+            snapshot = await snapshot_now(self._snapshot_of, stream)
             try:
                 new = await asyncio.to_thread(promoted, [snapshot], wanted.pop("window", None), f"stream {stream}")
             except SnapshotError as fault:
@@ -68,21 +64,9 @@ class Promotions:
         log.info("stream %s: reference %s became %s", stream, entry["from"], entry["to"])
         return entry
 
-    async def _live(self, stream: str) -> Snapshot:
-        try:
-            snapshot = await self._snapshot_of(stream)
-        except Closed:
-            raise busy(503, "the daemon is shutting down", 5) from None
-        if snapshot is None:
-            raise Problem(409, f"stream {stream} is still gathering its reference; it has no counts yet")
-        return snapshot
-
     def _file_of(self, stream: str) -> Path:
         """The file that is the stream's reference; Problem where there is none to replace."""
-        streams = self._present.config.streams
-        if stream not in streams:
-            raise Problem(404, f"there is no stream {stream!r}; there are {', '.join(streams)}")
-        reference = streams[stream].reference
+        reference = self._present.config.streams[stream].reference
         if reference.type != "file" or reference.path is None:
             cure = (
                 "make a file of the live window with `driftmon reference promote --from URL -o FILE` and roll that out"

@@ -6,7 +6,7 @@ data is on the API listener alone.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from starlette.applications import Starlette
@@ -15,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from driftmon.daemon.asked import Reload, SnapshotOf, snapshot_now, stream_of
 from driftmon.daemon.ingest import Ingest
-from driftmon.daemon.mailbox import Closed, Mailbox
+from driftmon.daemon.mailbox import Mailbox
 from driftmon.daemon.openapi import OPENAPI
 from driftmon.daemon.present import Present
 from driftmon.daemon.problem import Problem, answer_http, answer_problem, busy
@@ -25,14 +26,11 @@ from driftmon.daemon.replies import sent
 from driftmon.daemon.site import Site
 from driftmon.daemon.telemetry import Telemetry, build_info, gauge, in_catalogue_order, release, resident_memory
 from driftmon.monitor.report import Report
-from driftmon.monitor.snapshot import Snapshot
 from driftmon.render import json, openmetrics, series
 from driftmon.render.catalogue import Selection
 from driftmon.render.labels import label_families
 from driftmon.render.openmetrics import Family
 
-SnapshotOf: TypeAlias = Callable[[str], Awaitable[Snapshot | None]]
-Reload: TypeAlias = Callable[[], Awaitable[str]]
 Families: TypeAlias = Callable[[], Iterator[Family]]
 
 
@@ -87,9 +85,7 @@ class Pages:
         return await _json(request, json.feature_json, report, name, self._present.histories.get(report.stream))
 
     def _report_of(self, request: Request) -> Report:
-        stream = request.path_params["stream"]
-        if stream not in self._present.config.streams:
-            raise Problem(404, f"there is no stream {stream!r}; there are {', '.join(self._present.config.streams)}")
+        stream = stream_of(request, self._present)
         report = self._present.reports.get(stream)
         if report is None:
             raise busy(503, f"stream {stream} has no report yet", 1)
@@ -114,15 +110,7 @@ class Actions:
         return await self._promotions.handle(request)
 
     async def snapshot(self, request: Request) -> Response:
-        stream = request.path_params["stream"]
-        if stream not in self._present.config.streams:
-            raise Problem(404, f"there is no stream {stream!r}; there are {', '.join(self._present.config.streams)}")
-        try:
-            snapshot = await self._snapshot_of(stream)
-        except Closed:
-            raise busy(503, "the daemon is shutting down", 5) from None
-        if snapshot is None:
-            raise Problem(409, f"stream {stream} is still gathering its reference; it has no counts yet")
+        snapshot = await snapshot_now(self._snapshot_of, stream_of(request, self._present))
         return await sent(request, snapshot.to_bytes, "application/json")
 
     async def reload(self, request: Request) -> Response:

@@ -26,6 +26,15 @@ from driftmon.stats.divergences import Pair, kl_qp
 
 TOP_BINS: Final = 3
 ONE_LOOK_LEVEL: Final = 0.999
+MEANS: Final[Mapping[tuple[str, ...], Mean]] = {  # thresholds on these are about a mean: what raises it is to blame
+    ("mean_surprisal",): "surprisal",
+    ("cross_entropy", "q_p"): "surprisal",
+    ("log_loss",): "log_loss",
+    ("log_loss_lower_bound",): "log_loss",
+    ("log_loss_upper_bound",): "log_loss",
+    ("calibration_gap",): "log_loss",
+    ("calibration_gap_lower_bound",): "log_loss",
+}
 SINGLE_LOOK_LEVEL: Final = 0.999  # one look has no evidence over time, so it asks for more certainty
 
 
@@ -44,9 +53,12 @@ def by_threshold(rule: Rule, values: Floats, pair: Pair, seen: Floats) -> Judgem
         total = np.maximum(pair.live_total, 1.0)
         seen = seen * pair.schema.totals(np.where(pair.schema.regular, pair.live, 0.0)) / total
 
+    mean = MEANS.get((rule.metric, *rule.metric_labels.values()))
+
     def describe(feature: int) -> Mapping[str, Any]:
         floor = float(values[index_of("kl_noise_floor"), feature])
-        return {"value": float(compared[feature]), "noise_floor": floor, "top_bins": top_bins(pair, feature)}
+        found = top_bins(pair, feature) if mean is None else _raising(mean, pair, feature)
+        return {"value": float(compared[feature]), "noise_floor": floor, "top_bins": found}
 
     return Judgement(verdicts_of(rule, compared, seen), describe)
 
@@ -95,9 +107,12 @@ def by_evidence(calibration: Calibration, finding: Finding, values: Floats, firi
 def _beside(mean: Mean, values: Floats, pair: Pair, before: Floats, feature: int) -> Mapping[str, Any]:
     """Of KL its noise floor and largest terms; of a mean, which has no floor, the reference's and what raises it."""
     if mean:
-        found = raising(pair, rise_of(mean, pair, independent(pair.schema)), feature)
-        return {"reference_value": float(before[feature]), "top_bins": found}
+        return {"reference_value": float(before[feature]), "top_bins": _raising(mean, pair, feature)}
     return {"noise_floor": float(values[index_of("kl_noise_floor"), feature]), "top_bins": top_bins(pair, feature)}
+
+
+def _raising(mean: Mean, pair: Pair, feature: int) -> tuple[TopBin, ...]:
+    return raising(pair, rise_of(mean, pair, independent(pair.schema)), feature)
 
 
 def by_flags(flagged: Flagged, pair: Pair) -> Judgement:

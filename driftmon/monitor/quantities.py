@@ -52,7 +52,7 @@ QUANTITIES: Final[tuple[Quantity, ...]] = (
     *(Quantity(name) for name in RATIOS),
     Quantity("window_observations"),
     Quantity("effective_observations"),
-    *(Quantity(name, "" if name.endswith("_ratio") else "nats") for name in SCORES),
+    *(Quantity(name, "" if name.endswith(("_ratio", "_observations")) else "nats") for name in SCORES),
 )
 _INDEX: Final = {(quantity.name, *quantity.labels.values()): index for index, quantity in enumerate(QUANTITIES)}
 

@@ -149,8 +149,6 @@ def _window(report: Report, at: int, index: int, terms: Floats) -> dict[str, Any
             found.setdefault(key, {}).update(dict.fromkeys(quantity.labels.values(), number))
         else:
             found[key] = number
-    if "log_loss_nats" in found:
-        found["calibration_gap_nats"] = found["log_loss_nats"] - found["prediction_entropy_nats"]
     count = found.pop("window_observations", 0.0)
     first = {"observations": count if decayed else int(count)}
     return {**first, **found, "bins": list(_bins(report.pairs[at], index, terms, decayed))}

@@ -2,7 +2,8 @@
 
 Law: a row's loss depends on its own probabilities and label alone, whatever else is in its batch, so that a join, a
 shard or a replay scores as the live run did. A row without label or probability is missing; one that has both and
-cannot be scored is invalid, for the first reason found: unreadable, then those of losses.REASONS.
+cannot be scored is invalid, for the first reason found: of its probabilities, unreadable, then those of losses.REASONS;
+then of its label.
 """
 
 from __future__ import annotations
@@ -113,8 +114,10 @@ def scored(outcome: Outcome, probabilities: Sequence[Column], label: Column) -> 
     scores = binary(table, codes) if outcome.binary else multiclass(table, codes)
     taken = np.logical_or.reduce([is_missing(column) for column in read])
     invalid: dict[str, list[int]] = {}
-    given = [(reason, rows) for column in read for reason, rows in column.invalid.items()]
-    for reason, rows in chain(given, unreadable.items(), scores.invalid.items()):
+    unknown = {why: at for why, at in scores.invalid.items() if why == UNKNOWN_CLASS}
+    given = [(reason, rows) for column in probabilities for reason, rows in column.invalid.items()]
+    unfit = [(reason, rows) for reason, rows in scores.invalid.items() if reason not in unknown]
+    for reason, rows in chain(given, unreadable.items(), unfit, label.invalid.items(), unknown.items()):
         at = np.asarray(rows, dtype=np.int64)
         at = at[~taken[at]]
         taken[at] = True

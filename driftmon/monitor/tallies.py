@@ -19,7 +19,18 @@ from driftmon.stats.schema import Counts, Schema
 HIGH: Final = "_hi"
 LOW: Final = "_lo"
 LEVEL: Final = 0.99
-NAMES: Final = ("log_loss", "log_loss_lower_bound", "log_loss_upper_bound", "prediction_entropy", "accuracy_ratio")
+LABELLED: Final = "labelled_observations"
+NAMES: Final = (
+    LABELLED,
+    "log_loss",
+    "log_loss_lower_bound",
+    "log_loss_upper_bound",
+    "prediction_entropy",
+    "calibration_gap",
+    "calibration_gap_lower_bound",
+    "calibration_gap_upper_bound",
+    "accuracy_ratio",
+)
 
 
 def sums_of(schema: Schema, state: Counts) -> dict[str, int]:
@@ -56,18 +67,24 @@ def _places(schema: Schema) -> Iterator[tuple[str, int, bool]]:
 
 
 def scores(schema: Schema, live: Floats, tallies: Floats, kish: Floats, phi: Floats) -> Floats:
-    """float64[len(NAMES), features]: NaN where a feature has none, or no row with both a probability and a label.
+    """float64[len(NAMES), features]: NaN where a feature has none; where no row has both a probability and a label,
+    their number is 0 and the rest NaN.
 
     `live` float64[width] are the weighted counts, `tallies` weighted alike; `kish` float64[features] is how many
     observations they stand for and `phi` their overdispersion. The bounds are one-sided, of the normal distribution:
-    mean -+ z sqrt(variance phi / n), which needs some hundred rows where losses are heavy-tailed.
+    mean -+ z sqrt(variance phi / n), which needs some hundred rows where losses are heavy-tailed. Those of the gap have
+    the losses' variance too: given its prediction a calibrated loss has mean zero about the entropy, so losses vary by
+    what the gap does and what the entropies do besides.
     """
     found = np.full((len(NAMES), len(schema.features)), np.nan)
     z = float(ndtri(LEVEL))
     for index, feature in enumerate(schema.features):
         bins = live[schema.bins(index)]
         rows = float(bins[: feature.binning.regular].sum())
-        if not feature.binning.tallies or rows <= 0:
+        if not feature.binning.tallies:
+            continue
+        found[0, index] = rows
+        if rows <= 0:
             continue
         start = schema.tallies(index).start - schema.width
         loss, squared, entropy = (_nats(tallies, start + at) / rows for at in (0, 2, 4))
@@ -76,7 +93,9 @@ def scores(schema: Schema, live: Floats, tallies: Floats, kish: Floats, phi: Flo
         if independent > 1:
             variance = max(squared - loss**2, 0.0) * independent / (independent - 1)
             error = z * np.sqrt(variance * float(phi[index]) / independent)
-        found[:, index] = loss, max(loss - error, 0.0), loss + error, entropy, tallies[start + 6] / rows
+        gap = loss - entropy
+        found[1:4, index] = loss, max(loss - error, 0.0), loss + error
+        found[4:, index] = entropy, gap, gap - error, gap + error, tallies[start + 6] / rows
     return found
 
 

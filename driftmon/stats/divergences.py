@@ -3,6 +3,7 @@
 Law: one definition serves the number, the picture of "which bin did it", and every test. p and q are
 smoothed, so each feature's p sums to 1, nothing is zero, and the identities hold exactly:
 KL(Q||P) = H(Q,P) - H(Q), KL(P||Q) = H(P,Q) - H(P), PSI = KL(Q||P) + KL(P||Q).
+Of nearly equal distributions the terms of KL cancel: the picture keeps them, the number is that of nearly.py.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from driftmon.stats import nearly
 from driftmon.stats.binnings import categorical, numeric
 from driftmon.stats.columns import Floats
-from driftmon.stats.schema import Feature, Schema
+from driftmon.stats.schema import Codes, Feature, Schema
 
 Terms: TypeAlias = Floats  # float64[width], one per bin
+Side: TypeAlias = tuple[Floats, Floats]  # counts of bins and totals of features
 
 VANISHING: Final = 1e-300  # the least pseudocount: over a total of 1e20 it is still not zero, so its log is finite
 
@@ -247,6 +250,25 @@ def wasserstein(d: Pair) -> Terms:
     return ks(d) * _gaps(d.schema)
 
 
+def _nearly_qp(d: Pair, bins: Codes, features: Codes) -> Floats:
+    """KL(Q||P) by nearly.py, float64[features]; `bins` are those of these features."""
+    return _nearly(d, (d.live, d.live_total), (d.reference, d.reference_total), bins, features)
+
+
+def _nearly_pq(d: Pair, bins: Codes, features: Codes) -> Floats:
+    """KL(P||Q), the same."""
+    return _nearly(d, (d.reference, d.reference_total), (d.live, d.live_total), bins, features)
+
+
+def _nearly(d: Pair, of: Side, against: Side, bins: Codes, features: Codes) -> Floats:
+    sizes, a = d.schema.sizes[features], d.pseudocount
+    (s, s_total), (r, r_total) = (
+        (counts[bins] + a, np.repeat(totals[features] + a * sizes, sizes)) for counts, totals in (of, against)
+    )
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    return np.asarray(np.add.reduceat(nearly.terms(s, s_total, r, r_total), starts))
+
+
 def _as_it_is(values: Floats) -> Floats:
     return values
 
@@ -267,6 +289,7 @@ class Divergence:
     reduce: np.ufunc = np.add
     finish: Callable[[Floats], Floats] = _as_it_is
     ordered: bool = False
+    nearly: Callable[[Pair, Codes, Codes], Floats] | None = None  # of features below nearly.NEAR, whose sum cancels
     needs_reference: bool = True
     needs_live: bool = True
 
@@ -278,7 +301,11 @@ class Divergence:
         """
         with np.errstate(over="ignore"):  # bins at both ends of float64 may lie further apart than it can say
             values = self.finish(self.reduce.reduceat(self.term(pair), pair.schema.starts))
-        return np.where(self._has_value(pair) & np.isfinite(values), values, np.nan)
+        known = self._has_value(pair)
+        if self.nearly is not None and (small := known & (values < nearly.NEAR)).any():
+            bins = np.flatnonzero(np.repeat(small, pair.schema.sizes))
+            values[small] = self.nearly(pair, bins, np.flatnonzero(small))
+        return np.where(known & np.isfinite(values), values, np.nan)
 
     def _has_value(self, pair: Pair) -> NDArray[np.bool_]:
         schema = pair.schema
@@ -293,8 +320,8 @@ QP: Final = {"direction": "q_p"}
 PQ: Final = {"direction": "p_q"}
 
 DIVERGENCES: Final[tuple[Divergence, ...]] = (
-    Divergence("kl_divergence", kl_qp, labels=QP, finish=_not_negative),
-    Divergence("kl_divergence", kl_pq, labels=PQ, finish=_not_negative),
+    Divergence("kl_divergence", kl_qp, labels=QP, finish=_not_negative, nearly=_nearly_qp),
+    Divergence("kl_divergence", kl_pq, labels=PQ, finish=_not_negative, nearly=_nearly_pq),
     Divergence("cross_entropy", cross_entropy_qp, labels=QP),
     Divergence("cross_entropy", cross_entropy_pq, labels=PQ),
     Divergence("entropy", entropy_reference, labels={"distribution": "reference"}, needs_live=False),

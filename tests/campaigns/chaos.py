@@ -57,11 +57,7 @@ def _fill(world: World, _: str) -> None:
 
 def _step(world: World, _: str) -> None:
     """The wall clock is set."""
-    by_ms = world.chance.choice((-1, 1)) * world.chance.randrange(2_000, 120_000)
-    world.note("clock set", str(by_ms))
-    world.clock.skew_ms += by_ms
-    world._stepped_s = world.loop.time()
-    world.forget_clocks()
+    world.set_clock(world.chance.choice((-1, 1)) * world.chance.randrange(2_000, 120_000))
 
 
 def _reload(world: World, good: str) -> None:

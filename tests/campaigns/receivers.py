@@ -23,6 +23,7 @@ class Receiver:
         self.resends = resends
         self.mode = "well"
         self.took: Counter[tuple[str, str, int]] = Counter()
+        self.answered_s: list[float] = []  # when it took something and said so
         self.repeats_excused = 0
         self._world = world
 
@@ -39,6 +40,7 @@ class Receiver:
             self.repeats_excused += len(alerts)
             raise Retry("simulated: the answer was lost")
         await asyncio.sleep(0.001)
+        self.answered_s.append(world.loop.time())
 
     async def close(self) -> None:
         """The receiver outlives the daemon."""

@@ -29,7 +29,7 @@ from driftmon.render.alertmanager import notice_of
 from driftmon.sources.base import Block
 from tests.campaigns.model import Model, Place, Shape
 from tests.campaigns.receivers import Receiver
-from tests.campaigns.virtual import Clock, Pumping, Socketless, VirtualLoop
+from tests.campaigns.virtual import Clock, Killed, Pumping, Socketless, VirtualLoop
 from tests.daemon.kit import write_config, write_reference
 
 FEATURES: Final = {"x": {"type": "numeric", "edges": [-1.0, 0.0, 1.0]}, "c": {"type": "categorical"}}
@@ -45,13 +45,10 @@ MISSING: Final = {
 }  # fmt: skip
 COMMON: Final[Mapping[str, Any]] = {"features": FEATURES, "windows": [{"name": "recent", "length": "5m"}]}
 PATIENCE_S: Final = 60.0  # for + a tick and more: by then an alert must have moved
+BURIAL_S: Final = 10.0
 KNOWN_S: Final = 300.0  # keys older than this may have been forgotten by a wall clock that was set ahead
 PANES: Final = 60
 PANE_MS: Final = 5000
-
-
-class Killed(BaseException):
-    """SIGKILL at this point."""
 
 
 @dataclass
@@ -71,6 +68,7 @@ class World:
     full: bool = False
     published: list[tuple[tuple[str, str, int], float]] = field(default_factory=list)
     crashed_s: list[float] = field(default_factory=list)
+    steps: list[tuple[float, int]] = field(default_factory=list)  # of the wall clock: when, and by how many ms
 
     def __post_init__(self) -> None:
         streams = {
@@ -142,12 +140,13 @@ class World:
         if running.done() and not running.cancelled():
             end = running.exception()
             self.note("end", type(end).__name__)
-            if end is not None and not isinstance(end, StorageError):
+            if end is not None and not isinstance(end, StorageError | Killed):
                 self.fault(f"the daemon ended with {end!r}")
-        while tasks:  # a reload that waits for what it cancelled takes one cancel for that
-            for task in sorted(tasks, key=lambda one: (len(one.get_name()), one.get_name())):  # a set has no order
-                task.cancel()
-            _, tasks = await asyncio.wait(tasks, timeout=1.0)
+        for task in sorted(tasks, key=lambda one: (len(one.get_name()), one.get_name())):  # a set has no order
+            task.cancel()
+        _, alive = await asyncio.wait({running, *tasks}, timeout=BURIAL_S)
+        if alive:
+            self.fault(f"what was cancelled goes on: {sorted(task.get_name() for task in alive)}")
 
     def turn(self, pump: Any, items: Sequence[Any], at_ms: int, at_s: float) -> None:
         """A turn of the pump, watched."""
@@ -217,6 +216,13 @@ class World:
             elif self.loop.time() - self._since.setdefault(place, self.loop.time()) > PATIENCE_S and wrong:
                 self.fault(f"{name}.x: {verdict} for a minute ({share:.2f} of {seen}), yet firing is {firing}")
 
+    def set_clock(self, by_ms: int) -> None:
+        """The wall clock is wrong from now on, by so much more."""
+        self.note("clock set", str(by_ms))
+        self.clock.skew_ms += by_ms
+        self.steps.append((self.loop.time(), by_ms))
+        self.forget_clocks()
+
     def forget_clocks(self) -> None:
         """After a step of the wall clock or a crash conditions begin anew."""
         self._since = {}
@@ -261,14 +267,14 @@ class World:
             held[pane] = held[pane] + counts if pane in held else counts
         model = self.model.by_pane(name)
         newest = max([max(self.counted_ms, self.clock.now_ms()) // PANE_MS, *held, *model])
+        stepped_s = self.steps[-1][0] if self.steps else 0.0
         for pane in {*held, *model}:
-            if pane > newest - PANES and self._stepped_s < self.loop.time() - 2 * PANES * PANE_MS / 1000:
+            if pane > newest - PANES and stepped_s < self.loop.time() - 2 * PANES * PANE_MS / 1000:
                 wanted = vector_of(snapshot, model.get(pane, Counter()))
                 found = held.get(pane, np.zeros_like(wanted))
                 if not np.array_equal(found, wanted):
                     self.fault(f"{when}: stream {name}, pane {pane}: {found.tolist()}, model {wanted.tolist()}")
 
-    _stepped_s: float = 0.0
     counted_ms: int = 0  # what the daemon's clock said at its last turn
 
 

@@ -32,6 +32,8 @@ QUIET_S: Final = 700.0  # the longest back-off of the outbox, twice
 PROCESSES: Final = 2
 POLL_S: Final = 5.0
 CHECK_S: Final = 60.0
+AWAY_S: Final = 900.0  # a receiver that was away for as long is told how things stand, not what came and went
+UNDER_WAY_S: Final = 21.0  # an answer that comes within may be to what was sent before
 FAST: Final = Path("/dev/shm")
 
 
@@ -99,18 +101,36 @@ async def _watch(world: World) -> None:
 
 
 def _judge_notices(world: World) -> None:
-    """Each transition was delivered, unless the same alert fired anew later; repeats have an excuse each."""
-    newest: dict[str, float] = {}
-    for (fingerprint, status, _), at_s in world.published:
-        if status == "firing":
-            newest[fingerprint] = at_s
-    took = world.receivers["webhook"].took
+    """Each transition was delivered, unless something newer stood in its place when the receiver was there again;
+    repeats have an excuse each.
+    """
+    webhook = world.receivers["webhook"]
     for key, at_s in world.published:
-        if not took[key] and at_s >= newest.get(key[0], 0.0):
-            world.fault(f"the webhook was never told {key}, published at {at_s - BOOT_S:.1f} s")
-    repeats = sum(count - 1 for count in took.values())
-    if repeats > len(world.crashed_s) + world.receivers["webhook"].repeats_excused:
+        if not webhook.took[key]:
+            answers = (answered_s for answered_s in webhook.answered_s if answered_s > at_s + UNDER_WAY_S)
+            back_s = min(answers, default=world.loop.time())
+            if not _fired_anew(world, key, at_s, back_s) and not _came_and_went(world, key, at_s, back_s):
+                world.fault(f"the webhook was never told {key}, published at {at_s - BOOT_S:.1f} s")
+    repeats = sum(count - 1 for count in webhook.took.values())
+    if repeats > len(world.crashed_s) + webhook.repeats_excused:
         world.fault(f"{repeats} repeated notices, {len(world.crashed_s)} ends of the daemon")
+
+
+def _fired_anew(world: World, key: tuple[str, str, int], at_s: float, back_s: float) -> bool:
+    """The same alert, and it is this of which the receiver was told."""
+    took = world.receivers["webhook"].took
+    anew = [one for one, s in world.published if one[:2] == (key[0], "firing") and at_s < s <= back_s]
+    return any(took[fingerprint, "firing", ms] or took[fingerprint, "resolved", ms] for fingerprint, _, ms in anew)
+
+
+def _came_and_went(world: World, key: tuple[str, str, int], at_s: float, back_s: float) -> bool:
+    """It fired while the webhook was away for AWAY_S, and that it is over was told. A restart after the wall clock was
+    set ahead takes an outage to be longer by as much.
+    """
+    fingerprint, status, starts_ms = key
+    ahead_s = sum(max(0, by_ms) for stepped_s, by_ms in world.steps if at_s < stepped_s < back_s) / 1000
+    over = bool(world.receivers["webhook"].took[fingerprint, "resolved", starts_ms])
+    return status == "firing" and over and back_s - at_s + ahead_s >= AWAY_S
 
 
 def main() -> int:

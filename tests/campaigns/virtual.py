@@ -18,6 +18,10 @@ BOOT_S: Final = 1000.0
 EPOCH_MS: Final = 1_400_000_000_000
 
 
+class Killed(BaseException):
+    """SIGKILL at this point."""
+
+
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -37,7 +41,7 @@ class _Leaping(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Work for other threads is done at once."""
+    """Work for other threads is done at once; who waits for one that was killed waits for ever, as he was too."""
 
     def __init__(self) -> None:
         self._leaping = _Leaping()
@@ -50,6 +54,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         done: asyncio.Future[T] = self.create_future()
         try:
             done.set_result(func(*args))
+        except Killed:
+            return done
         except Exception as fault:
             done.set_exception(fault)
         return done
@@ -105,10 +111,12 @@ class Pumping:
         try:
             while items := self._app.mailbox.take(0):
                 self._turn(self._app._pump, items, self._clock.now_ms(), self._clock.monotonic())
+            self._app._pump.run()
+        except Killed as kill:
+            self._failed(self._app, kill)
+            raise
         except BaseException as fault:
             self._failed(self._app, fault)
-        else:
-            self._app._run_pump()
 
     async def _turns(self) -> None:
         mailbox, pump = self._app.mailbox, self._app._pump

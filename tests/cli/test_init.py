@@ -229,3 +229,42 @@ def test_a_file_that_is_not_there(tmp_path: Path, run: Run) -> None:
 )
 def test_a_stream_name_can_stand_in_a_url(file: str, stream: str) -> None:
     assert stream_name(file) == stream
+
+
+def predictions(chance: np.random.Generator, name: str, label: str) -> list[Record]:
+    found: list[Record] = []
+    for at, p in enumerate(chance.random(400).round(3).tolist()):
+        found.append({"amount": at % 7 + p, name: p, label: int(chance.random() < p)})
+    return found
+
+
+@pytest.mark.parametrize(("name", "label"), [("p", "y"), ("churn_probability", "is_target"), ("modelScore", "Outcome")])
+def test_a_probability_and_its_label_are_watched_by_their_log_loss(
+    name: str, label: str, tmp_path: Path, run: Run
+) -> None:
+    data = write_csv(tmp_path / "train.csv", predictions(np.random.default_rng(0), name, label))
+    done = run("init", data, "-o", tmp_path)
+    assert done.exit_code == 0, done.stderr
+    assert f"{name} predicts {label}: log loss 0." in done.stderr
+    assert f"probability: {name}, label: " in (tmp_path / "driftmon.yaml").read_text()
+    kinds = {spec.name: spec.kind for spec in load_config(tmp_path / "driftmon.yaml").streams["train"].features}
+    assert kinds == {"amount": "numeric", name: "numeric", label: "boolean", "log_loss": "log_loss"}
+    reference = load(tmp_path / "train.reference.json")
+    counts = reference.counts[reference.schema.bins(reference.schema.names.index("log_loss"))]
+    assert (counts.sum(), counts[-2:].tolist()) == (400, [0, 0])
+
+
+def test_what_is_no_probability_of_a_label_is_not_taken_for_one(tmp_path: Path, run: Run) -> None:
+    rows = predictions(np.random.default_rng(1), "p", "y")
+    other = {
+        "no better than the rate": [{**row, "p": round(1 - float(str(row["p"])), 3)} for row in rows],
+        "above one": [*rows, {**rows[0], "p": 7.0}],
+        "two of them": [{**row, "score": row["p"]} for row in rows],
+        "no label": [{**row, "y": index % 5} for index, row in enumerate(rows)],
+        "another name": [{"amount": row["amount"], "share": row["p"], "y": row["y"]} for row in rows],
+        "too few": rows[:50],
+    }
+    for why, records in other.items():
+        done = run("init", write_csv(tmp_path / "train.csv", records), "-o", tmp_path, "--force")
+        assert done.exit_code == 0, done.stderr
+        assert "log_loss" not in (tmp_path / "driftmon.yaml").read_text(), why

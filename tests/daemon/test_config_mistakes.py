@@ -202,6 +202,8 @@ RULE = [
     ("name: R, detector: {river: KSWIN, params: {window_size: 5000}}", ".detector.memory: 2000 values do not fill a window of 5000; use 5000 or more"),
     ("name: R, detector: {river: DDM, of: surprisal}", ".detector.of: DDM takes errors, 0 or 1, and surprisal is none; use of: error with a log_loss feature, of: value with a boolean one, or one of ADWIN, KSWIN, PageHinkley"),
     ("name: R, detector: {river: ADWIN, of: log_loss}", ".detector.of: ADWIN of the log_loss watches log_loss features, and rules[0] names none; use another series, such as surprisal, or widen features"),
+    ('name: R, calibrated: {false_alarms: "1/30d", mean: log_loss}', ".calibrated.mean: mean: log_loss goes by log_loss features, and rules[0] watches none, only x; use mean: surprisal, or add a feature such as outcome: {type: log_loss, probability: p, label: y}"),
+    ("name: R, metric: accuracy_ratio, above: 0.5", ".metric: accuracy_ratio goes by log_loss features, and rules[0] watches none, only x; add a feature such as outcome: {type: log_loss, probability: p, label: y}"),
     ("name: R, detector: {river: ADWIN}, metric: psi", ".metric: a detector goes by its own flags; remove metric, or detector"),
     ("name: R, detector: {river: ADWIN, hold: 5m}, for: 10m", ".for: a flag holds no longer than that, so the alert would never fire; use for: 150s, or a longer hold"),
     ('name: "a\\nb", metric: psi, above: 1', ".name: holds a control character; remove it"),

@@ -104,6 +104,18 @@ def test_a_damaged_row_costs_what_came_before_it(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_commit_without_a_new_value_writes_no_row_of_them(tmp_path: Path) -> None:
+    store, one = Store(tmp_path), made(tmp_path, rules=[RULE])
+    store.checkpoint({"s": one}, {}, 0)
+    one.observe(block(BLOCKS[0]), 0)
+    counts = []
+    for at in range(2):
+        store.commit({"s": one}, {}, at)
+        counts.append(len(store._database.rows("SELECT seq FROM watched")))
+    store.close()
+    assert counts == [2, 2]  # of the whole series, empty, and of the block
+
+
 def test_a_reload_keeps_what_is_unchanged_and_only_that(tmp_path: Path, undisturbed: list[tuple[int, float]]) -> None:
     one = made(tmp_path, rules=[RULE])
     for at, sent in enumerate(BLOCKS[:6]):

@@ -120,6 +120,18 @@ def test_damage_under_a_running_daemon_ends_it_and_the_next_start_recovers(tmp_p
         assert noted(database) == ["a-0", "a-1", "a-2"]
 
 
+def test_a_copy_that_no_start_would_take_does_not_push_out_one_that_it_would(tmp_path: Path) -> None:
+    with opened(tmp_path) as database:
+        sound = copy_now(database)
+        with database.transaction() as connection:
+            connection.execute("INSERT INTO offset (stream, origin, position, crc) VALUES ('s', 'file:/a', '{}', 1)")
+        with pytest.raises(StorageError, match="the position of file:/a of stream s in it is damaged") as refused:
+            copy_now(database)
+        assert refused.value.exit_code == 74
+        assert generations_of(database.path) == [sound]
+        assert not list(tmp_path.glob("*new*"))
+
+
 def test_what_is_no_database_has_a_fault(tmp_path: Path) -> None:
     path = leave(tmp_path)
     (tmp_path / "x").write_bytes(b"text")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from driftmon.daemon.label_rows import fold_labels, read_labels, write_labels
+from driftmon.daemon.label_rows import SMALL_BYTES, TOGETHER_BYTES, fold_labels, read_labels, write_labels
 from driftmon.daemon.opening import open_database
 from driftmon.monitor.delayed import Delayed, Waits
 from driftmon.monitor.id_ring import digests
@@ -98,3 +98,40 @@ def test_a_damaged_piece_costs_its_own_ids(tmp_path: Path, caplog: pytest.LogCap
     pairs = found.join.take(at_once("abc", [1, 1, 1]))
     assert pairs.predictions[:, 0].tolist() == [0, 2]
     assert "entry 2 of its labels is damaged" in caplog.text
+
+
+def test_small_pieces_are_put_together_and_a_damaged_one_stays_alone(tmp_path: Path) -> None:
+    """And none of those put together is larger than a commit should be."""
+    one, database, pieces = restored(None, entries=100_000), open_database(tmp_path), 40
+    for at in range(pieces):
+        zeros, ids = np.zeros(1000, dtype=np.int64), digests([f"{at} {number}" for number in range(1000)])
+        one.join.take(Records(ids, zeros.astype(np.uint8), zeros, zeros, np.full((1000, 2), float(at))))
+        with database.transaction() as connection:
+            write_labels(connection, "s", one)
+        one.keep()
+    with database.transaction() as connection:
+        connection.execute("UPDATE label SET crc = crc + 1 WHERE seq = 3")
+    before = restored(read_labels(database, "s"), entries=100_000)
+    with database.transaction() as connection:
+        fold_labels(connection, "s", one)
+    rows = database.rows("SELECT seq, length(data) FROM label")
+    after = restored(read_labels(database, "s"), entries=100_000)
+    database.close()
+    assert len(rows) < 5
+    assert 3 in {seq for seq, _ in rows}
+    assert max(size for _, size in rows) < TOGETHER_BYTES + SMALL_BYTES
+    assert before.join.waiting == after.join.waiting == [1000 * (pieces - 1), 0]
+
+
+def test_a_damaged_head_loses_what_waits_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one, database = restored(None), open_database(tmp_path)
+    one.join.take(at_once("abc", [0, 0, 0]))
+    with database.transaction() as connection:
+        write_labels(connection, "s", one)
+        connection.execute("UPDATE labels SET data = x'00'")
+    with caplog.at_level(logging.ERROR):
+        assert read_labels(database, "s") is None
+    samples = {family.metric.name: family.samples for family in database.health.families()}
+    database.close()
+    assert "those that wait are lost" in caplog.text
+    assert (("label",), 1.0) in samples["driftmon_state_damaged_rows_total"]

@@ -40,11 +40,13 @@ def configured(folder: Path, **changes: Any) -> Path:
 
 
 def records(count: int, seed: int = 0, every_ms: int = 500) -> list[dict[str, Any]]:
-    """Predictions, most of them with a label up to a minute later, some of those twice, and labels of nobody."""
+    """Predictions, a tenth of which cannot be scored, most with a label up to a minute later, some of those twice, and
+    labels of nobody."""
     chance, found = random.Random(seed), []
     for at in range(count):
         time_ms = START_MS + at * every_ms
-        found.append({"t": time_ms, "rid": f"r{at}", "x": chance.random(), "p": chance.random()})
+        p = chance.choice((7.0, "much")) if chance.random() < 0.1 else chance.random()
+        found.append({"t": time_ms, "rid": f"r{at}", "x": chance.random(), "p": p})
         for _ in range(chance.choice((0, 1, 1, 1, 1, 2))):
             labelled_ms = time_ms + chance.randrange(60_000)
             found.append({"t": labelled_ms, "rid": f"r{at}", "y": chance.randrange(2)})
@@ -61,6 +63,7 @@ def counted(one: Stream) -> dict[str, Any]:
     return {
         "counts": now.counts.tolist(),
         "sums": now.sums,
+        "invalid": now.invalid,
         "rings": rings,
         "labels": replace(one.delayed.join.now(), most_bytes=0),
     }
@@ -97,6 +100,7 @@ def test_what_waits_survives_crashes_and_each_label_joins_once(tmp_path: Path) -
         one.finish(NOW_MS)
     assert counted(kept) == counted(steady)
     assert dict(counted(kept)["labels"].outcomes)["matched"] > 300
+    assert counted(kept)["invalid"].keys() == {("loss", "probabilities_not_one"), ("loss", "text")}
     store.close()
 
 

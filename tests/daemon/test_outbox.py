@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from driftmon.daemon.deliveries import build_sinks
 from driftmon.daemon.news import Owing
 from driftmon.daemon.outbox import Outbox
 from driftmon.daemon.settings import PluginSettings
+from driftmon.daemon.sinks import build_sinks
 from driftmon.monitor.quantities import QUANTITIES
 from driftmon.monitor.report import Report
 from driftmon.monitor.rules import Alert, Change, Rule, State

@@ -343,6 +343,15 @@ def old_tree(state: Saved) -> dict[str, Any]:
     }
 
 
+def test_a_state_of_an_older_driftmon_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (tmp_path / "s.state.json").mkdir()  # stands for a disk that fails
+    with pytest.raises(StorageError, match="check the disk and the permissions") as refused:
+        store.load("s")
+    assert refused.value.exit_code == 74
+    store.close()
+
+
 @pytest.mark.parametrize(
     "damage",
     [b"", b"{", b"[]", b'{"format": "driftmon.state", "version": 2}', b'{"format": "driftmon.state", "version": 1}'],

@@ -14,12 +14,14 @@ from tests.grafana.world import (
     BROKEN,
     CORE,
     EVERYTHING,
+    FRAUD,
     LATE,
     MINUTE_MS,
     STREAMS,
     Daemon,
     Weather,
     daemon,
+    orders,
     prometheus,
     rows,
 )
@@ -49,14 +51,20 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         both = [(one, stream, at) for at, one in enumerate((whole, core)) for stream in STREAMS]
         for one, stream, at in both:
             one.send(stream, rows(stream, 6000, 10 + at), begun_ms, turned_ms, BROKEN)
+        for one in (whole, core):
+            one.send(FRAUD, orders(4000, 3, "a"), begun_ms, turned_ms)
         with prometheus(folders[2], [whole.web, core.web]) as url:
             started = time.time()
-            _seen(url, "count(driftmon_feature_status_code) == 16")
+            _seen(url, "count(driftmon_feature_status_code) == 18")
             for one, stream, at in both:
                 one.send(stream, rows(stream, 8000, 20 + at, STORMY), turned_ms, now_ms, f"{LATE}\n{BROKEN}")
+            for one in (whole, core):
+                one.send(FRAUD, orders(2000, 4, "b"), turned_ms, now_ms)
             _seen(url, 'count(driftmon_feature_status_code{feature="amount"} == 2) == 2')
             # What the rates need is a second old, so that every step of the range has it.
             _seen(url, "count(rate(driftmon_alert_notifications_total[4s] offset 1s) > 0) == 2")
+            matched = sum("y" in one for one in (*orders(4000, 3, "a"), *orders(2000, 4, "b")))
+            _seen(url, f'count(driftmon_labels_total{{outcome="matched"}} offset 1s == {matched}) == 2')
             yield World(url, whole, core, Viewer(url, started, time.time(), 1.0, "4s"))
 
 

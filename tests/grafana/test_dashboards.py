@@ -224,9 +224,6 @@ def test_every_scalar_metric_of_the_catalogue_is_on_a_dashboard_or_left_out_on_p
 
 
 LEFT_OUT: Final = {
-    "driftmon_labels_total",  # only of streams whose labels come later
-    "driftmon_labels_waiting",
-    "driftmon_label_age_seconds",
     "driftmon_http_requests_refused_total",  # who was kept out: for audits and incidents, not for a daily look
     "driftmon_tls_handshakes_refused_total",
     "driftmon_web_config_last_reload_successful",
@@ -248,11 +245,6 @@ LEFT_OUT: Final = {
     "driftmon_source_gap_events_total",  # shown with the brokers, when there are some
     "driftmon_source_lag_records",
     "driftmon_source_lag_bytes",
-    "driftmon_log_loss_nats",  # only of log_loss features, whose page shows them together
-    "driftmon_log_loss_lower_bound_nats",
-    "driftmon_log_loss_upper_bound_nats",
-    "driftmon_prediction_entropy_nats",
-    "driftmon_accuracy_ratio",
     "driftmon_ingest_sampled_out_records_total",  # with `overload: sample` only, which is opt-in
     "driftmon_sampling_ratio",
     "driftmon_clock_steps_total",  # for incidents

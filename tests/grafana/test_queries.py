@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from driftmon.monitor.labels import OUTCOMES
 from grafana.generate import DASHBOARDS
 from grafana.panels import Target
 from tests.grafana.boards import BOARDS, Json, targets, variables
 from tests.grafana.conftest import World
 from tests.grafana.viewer import Viewer, frame
-from tests.grafana.world import STREAMS
+from tests.grafana.world import FRAUD, STREAMS
 from tests.servers.helpers import get_json
 
 CHOSEN = {"window": "hour", "rule": "DriftmonFeatureDrift"}
@@ -34,14 +35,19 @@ CORE = [
 
 def viewer(world: World, feature: str, instance: str = ".+") -> Viewer:
     """As of the feature's dashboard, or with `.+` of all features."""
-    stream = {"amount": "checkout", "country": "checkout"}.get(feature, ".+")
+    stream = {"amount": "checkout", "country": "checkout", "outcome": FRAUD}.get(feature, ".+")
     return replace(world.viewer, chosen={**CHOSEN, "stream": stream, "feature": feature, "instance": instance})
 
 
 def answer(world: World, target: Json, instance: str = ".+") -> list[Json]:
     """Of all features, or of a number, or of a category: not every metric is of each."""
     return next(
-        (found for name in (".+", "amount", "country") if (found := viewer(world, name, instance).ask(target))), []
+        (
+            found
+            for name in (".+", "amount", "country", "outcome")
+            if (found := viewer(world, name, instance).ask(target))
+        ),
+        [],
     )
 
 
@@ -79,7 +85,7 @@ def test_every_variable_offers_something(world: World, board: Json) -> None:
     offered = {one["name"]: viewer(world, "amount").values(one["query"]["query"]) for one in variables(board, "query")}
     empty = {name for name, found in offered.items() if not found}
     assert empty == {NO_SEGMENTS_YET} & offered.keys()
-    assert set(offered.get("stream", [])) <= set(STREAMS)
+    assert set(offered.get("stream", [])) <= {*STREAMS, FRAUD}
     assert set(offered.get("feature", [])) <= {"amount", "items", "country", "returning"}
 
 
@@ -108,7 +114,7 @@ def test_the_overview_counts_what_the_daemons_report(world: World) -> None:
     assert drifting >= {"amount", "country", "latency_ms"}
     assert last(numbers(world, "overview", "Features that drift", ".+")[0]) == len(drifting)
     assert last(numbers(world, "overview", "Daemons")[0]) == 2
-    assert last(numbers(world, "overview", "Features watched", ".+")[0]) == 8
+    assert last(numbers(world, "overview", "Features watched", ".+")[0]) == 9
 
 
 def bins(world: World, title: str, instance: str) -> list[dict[str, Any]]:
@@ -135,10 +141,28 @@ def test_the_stack_is_the_cross_entropy(world: World) -> None:
     assert live + kl == pytest.approx(cross, abs=1e-12)
 
 
+def test_the_loss_of_all_daemons_is_the_mean_of_all_their_rows(world: World) -> None:
+    reports = [get_json(f"http://{one.api}/api/v1/report")["streams"][FRAUD] for one in (world.whole, world.core)]
+    windows = [report["features"]["outcome"]["windows"]["hour"] for report in reports]
+    labelled = sum(window["labelled_observations"] for window in windows)
+    loss, entropy, lower, upper = (
+        last(found) for found in numbers(world, "feature", "Log loss and entropy of the predictions", "outcome")
+    )
+    expected = sum(window["log_loss_nats"] * window["labelled_observations"] for window in windows) / labelled
+    assert loss == pytest.approx(expected, rel=1e-12)
+    assert lower < loss < upper
+    gap, *_ = (last(found) for found in numbers(world, "feature", "Calibration gap", "outcome"))
+    assert gap == pytest.approx(loss - entropy, rel=1e-9)
+    by_outcome, waiting, in_window = numbers(world, "feature", "Labels by outcome", "outcome")
+    assert {one["metric"]["outcome"] for one in by_outcome} == {*OUTCOMES}
+    assert last(waiting) == sum(report["labels"]["predictions_waiting"] for report in reports)
+    assert last(in_window) == labelled > 4000
+
+
 def test_the_table_is_sorted_by_excess_and_has_a_row_per_feature(world: World) -> None:
     (panel,) = (one for one in BOARDS["overview"]["panels"] if one["type"] == "table")
     found = frame(panel, numbers(world, "overview", panel["title"], ".+"))
-    assert len({row["feature"] for row in found}) == len(found) == 8
+    assert len({row["feature"] for row in found}) == len(found) == 9
     assert {row["feature"] for row in found[:3]} == {"amount", "country", "latency_ms"}
     assert list(found[0]) == [
         "stream",

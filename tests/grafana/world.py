@@ -14,6 +14,9 @@ from typing import Any, Final
 import numpy as np
 
 from driftmon.monitor.references import reference_of
+from driftmon.monitor.snapshot import Snapshot
+from driftmon.stats.binnings.log_loss import Outcome
+from driftmon.stats.edges import FeatureSpec
 from tests.servers.helpers import free_port, get, require, running, until
 
 MINUTE_MS: Final = 60_000
@@ -23,6 +26,7 @@ CORE: Final = "{set: core, bins: none}"
 BROKEN: Final = '{"time": 1, "amount":\n[1, 2]'  # cut off, then not an object
 LATE: Final = '{"time": 1000}'
 STREAMS: Final = ("checkout", "search")
+FRAUD: Final = "fraud"  # predictions and labels in records of their own
 
 CONFIG: Final = """
 version: 1
@@ -47,6 +51,15 @@ streams:
       words: {{type: numeric}}
       score: {{type: numeric}}
       device: {{type: categorical}}
+    windows: [{{name: hour, length: 1h}}]
+    tick: 100ms
+  fraud:
+    sources: [{{type: http}}]
+    time: {{field: time, unit: ms}}
+    labels: {{id: order, wait: 30m}}
+    reference: {{type: file, path: fraud.reference.json}}
+    features:
+      outcome: {{type: log_loss, probability: p, label: y, edges: [0.1, 0.4, 1, 2]}}
     windows: [{{name: hour, length: 1h}}]
     tick: 100ms
 rules:
@@ -101,6 +114,26 @@ def _search(draw: np.random.Generator, count: int, weather: Weather) -> dict[str
     }
 
 
+def orders(count: int, seed: int, part: str) -> list[dict[str, Any]]:
+    """Predictions of a calibrated model, each followed by its label ten orders later; every 20th never has one."""
+    draw = np.random.default_rng(seed)
+    p = draw.beta(0.5, 2, count).round(4)
+    y = (draw.random(count) < p).astype(int).tolist()
+    found: list[dict[str, Any]] = []
+    for at, probability in enumerate(p.tolist()):
+        found.append({"order": f"{part}{at}", "p": probability})
+        if at >= 10 and at % 20:
+            found.append({"order": f"{part}{at - 10}", "y": y[at - 10]})
+    return found
+
+
+def _fraud_reference() -> Snapshot:
+    draw = np.random.default_rng(1)
+    p = draw.beta(0.5, 2, 20_000)
+    spec = FeatureSpec("outcome", "log_loss", edges=(0.1, 0.4, 1.0, 2.0), outcome=Outcome("y", "p"))
+    return reference_of({"p": p, "y": (draw.random(len(p)) < p).astype(int)}, [spec])
+
+
 @dataclass(frozen=True)
 class Daemon:
     """Where one listens."""
@@ -143,6 +176,7 @@ def daemon(folder: Path, metrics: str) -> Iterator[Daemon]:
         sample = rows(stream, 40_000, 1)
         columns = {name: [row[name] for row in sample] for name in sample[0]}
         (folder / f"{stream}.reference.json").write_bytes(reference_of(columns).to_bytes())
+    (folder / f"{FRAUD}.reference.json").write_bytes(_fraud_reference().to_bytes())
     (folder / "driftmon.yaml").write_text(CONFIG.format(metrics=metrics))
     web, api = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     arguments = [sys.executable, "-m", "driftmon", "run", f"--config.file={folder / 'driftmon.yaml'}"]

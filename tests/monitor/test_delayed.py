@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from driftmon.formats.layout import Layout, TimeField
 from driftmon.formats.ndjson import Decoder
@@ -103,12 +106,54 @@ def test_a_label_counts_in_no_other_feature_and_a_prediction_in_all_but_the_loss
     assert one.counted.sums["loss loss"] == 0
 
 
-def test_what_can_never_be_scored_is_invalid_at_once_and_waits_for_nothing() -> None:
+def test_what_can_never_be_scored_waits_and_is_invalid_when_its_label_comes() -> None:
     one = Watched(WAITS, (X, BINARY))
-    one.take({"t": 0, "rid": 1, "x": 0.1, "p": 7.0}, {"t": 0, "rid": 1, "y": 1}, {"t": 0, "rid": 2, "p": "much"})
+    one.take({"t": 0, "rid": 1, "x": 0.1, "p": 7.0}, {"t": 0, "rid": 2, "p": "much"}, {"t": 0, "rid": 3, "p": -1})
+    assert (one.counted.invalid, one.bins("loss"), one.bins("x")) == ({}, [0] * 6, [1, 0, 0, 2])
+    one.take({"t": 0, "rid": 1, "y": 1}, {"t": 0, "rid": 2, "y": 0})
     assert one.counted.invalid == {("loss", "probabilities_not_one"): 1, ("loss", "text"): 1}
     assert one.delayed is not None
-    assert one.delayed.join.waiting == [0, 1]
+    assert one.delayed.join.waiting == [1, 0]
+    one.delayed.join.expire(2 * HOUR_MS)
+    assert one.outcomes == {"matched": 2, "expired": 1}
+
+
+def test_of_unscorable_predictions_alone_no_window_looks_broken() -> None:
+    one = Watched(WAITS, (X, BINARY))
+    one.take(*({"t": at, "rid": at, "p": 7.0 if at % 50 == 0 else 0.5} for at in range(1000)))
+    assert sum(one.bins("loss")) == 0
+    one.take(*({"t": 1000, "rid": at, "y": 1} for at in range(1000)))
+    assert (one.bins("loss")[-2], sum(one.bins("loss"))) == (20, 1000)
+
+
+ODD: st.SearchStrategy[Any] = st.sampled_from([None, "text", True, [0.5], 7.0, -1.0, 0.5, 10**400])
+VECTOR: st.SearchStrategy[Any] = st.one_of(
+    ODD, st.sampled_from([[0.2, 0.3, 0.5], {"a": 1.0}, {"d": 1.0}, [0.5, 0.5], [0.5, 0.5, "x"]])
+)
+CLASS: st.SearchStrategy[Any] = st.sampled_from([None, "a", "b", "l", 1, 0, "else", {}])
+
+
+@given(st.lists(st.tuples(ODD, ODD, ODD, VECTOR, CLASS, CLASS, CLASS), min_size=1, max_size=8))
+@settings(max_examples=40, deadline=None)
+def test_a_pair_counts_as_the_complete_record_of_both_would(rows: list[tuple[Any, ...]]) -> None:
+    whole, halves = Watched(None, (BINARY, SPREAD, LISTED)), Watched(WAITS, (BINARY, SPREAD, LISTED))
+    predictions, labels = [], []
+    for at, (p, left, right, q, y, z, k) in enumerate(rows):
+        predictions.append({"t": 0, "rid": at, "p": 2.0 if p is None else p, "pl": left, "pr": right, "q": q})
+        labels.append({"t": 0, "rid": at, "y": "else" if y is None else y, "z": z, "k": k})
+    whole.take(*(prediction | label for prediction, label in zip(predictions, labels, strict=True)))
+    halves.take(*predictions)
+    assert halves.counted.counts.sum() == 0
+    halves.take(*labels)
+    assert halves.counted.counts.tolist() == whole.counted.counts.tolist()
+    assert (halves.counted.sums, halves.counted.invalid) == (whole.counted.sums, whole.counted.invalid)
+
+
+def test_of_a_feature_that_skips_what_is_absent_a_pair_without_it_says_nothing() -> None:
+    skips = replace(SPREAD, absent="skip")
+    one = Watched(WAITS, (BINARY, skips))
+    one.take({"t": 0, "rid": 1, "p": 0.5}, {"t": 0, "rid": 1, "y": 1})
+    assert (sum(one.bins("loss")), sum(one.bins("side"))) == (1, 0)
 
 
 def test_an_unknown_class_is_invalid_when_it_meets_its_prediction() -> None:

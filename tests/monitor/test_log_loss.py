@@ -82,7 +82,12 @@ def test_binary_losses_of_a_stream_are_scikit_learns_and_rivers() -> None:
     assert window["accuracy_ratio"] == np.mean((p > 0.5) == y)
     entropy = float(np.mean(-p * np.log(p) - (1 - p) * np.log1p(-p)))
     assert window["prediction_entropy_nats"] == pytest.approx(entropy, rel=1e-11)
+    assert window["labelled_observations"] == 2000
     assert window["calibration_gap_nats"] == window["log_loss_nats"] - window["prediction_entropy_nats"]
+    assert window["calibration_gap_lower_bound_nats"] < 0 < window["calibration_gap_upper_bound_nats"]
+    for side in ("lower", "upper"):
+        beside = window[f"log_loss_{side}_bound_nats"] - window["prediction_entropy_nats"]
+        assert window[f"calibration_gap_{side}_bound_nats"] == pytest.approx(beside, rel=1e-12)
     losses = -np.log(np.where(y, p, 1 - p))
     error = 2.3263478740408408 * losses.std(ddof=1) / np.sqrt(len(losses))
     assert window["log_loss_upper_bound_nats"] == pytest.approx(losses.mean() + error, rel=1e-9)
@@ -157,6 +162,9 @@ def test_a_row_without_label_or_probability_is_missing_or_skipped() -> None:
     rows: list[Row] = [{"p": 0.5, "y": 1}, {"p": 0.5}, {"y": 1}, {"p": None, "y": 1}, {}]
     feature = found(BINARY, batch(BINARY, rows))
     assert (feature["observations_total"], feature["missing_values_total"]) == (5, 4)
+    assert feature["windows"]["all"]["labelled_observations"] == 1
+    window = found(BINARY, batch(BINARY, rows[1:]))["windows"]["all"]
+    assert (window["labelled_observations"], "log_loss_nats" in window) == (0, False)
     spec = replace(BINARY, absent="skip")
     monitor = Monitor(reference_of({"y": ["1"], "p": [0.5]}, [spec]), (Window.everything(),))
     monitor.observe_batch(batch(spec, rows), 0)

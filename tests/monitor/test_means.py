@@ -14,7 +14,9 @@ from driftmon.monitor.report import Report, Status
 from driftmon.monitor.rules import Calibrated, Change
 from driftmon.render.alert_words import annotations_of
 from driftmon.render.replay_words import reasons
+from driftmon.stats.binnings.log_loss import Outcome
 from driftmon.stats.columns import Floats, column_of
+from driftmon.stats.edges import FeatureSpec
 
 MINUTE = 60_000
 DAY = 24 * 60 * MINUTE
@@ -141,3 +143,26 @@ def test_a_single_look_goes_by_the_bound() -> None:
     }
     assert found == {50: [], 5000: ["a"]}
     assert check(REFERENCE, both(rng, 5000, USUAL), (RULE,)).alerts == ()
+
+
+@pytest.mark.parametrize(("metric", "labels"), [("mean_surprisal", {}), ("cross_entropy", {"direction": "q_p"})])
+def test_a_threshold_on_a_mean_blames_what_raises_it(metric: str, labels: dict[str, str]) -> None:
+    """v0 has the second largest term of KL, for there are fewer of it: that raises no mean by itself."""
+    rows = {"a": draw(np.random.default_rng(12), 5000, SURPRISING)}
+    reference = reference_of({"a": draw(np.random.default_rng(1), 20_000, USUAL)})
+    by_kl = Rule("Drift", "kl_divergence", 0.05, {"direction": "q_p"})
+    (mean,), (drift,) = (check(reference, rows, (rule,)).alerts for rule in (Rule("High", metric, 1.0, labels), by_kl))
+    assert [one.label for one in drift.top_bins] == ["v3", "v0", "v2"]
+    assert [one.label for one in mean.top_bins][:2] == ["v3", "v2"]
+    assert all(one.contribution_nats > 0 for one in mean.top_bins)
+    assert "v0" not in annotations_of(mean)["top_bins"]
+
+
+def test_a_threshold_on_the_loss_blames_the_losses_that_became_more() -> None:
+    spec = FeatureSpec("loss", "log_loss", edges=(0.3, 0.7, 1.5), outcome=Outcome("y", "p"))
+    reference = reference_of({"p": [0.9] * 900 + [0.1] * 100, "y": [1] * 1000}, [spec])
+    live = {"p": [0.9] * 500 + [0.1] * 500 + [7.0] * 300, "y": [1] * 1300}  # what is invalid has no loss
+    for metric in ("log_loss", "log_loss_lower_bound", "calibration_gap_lower_bound"):
+        found = check(reference, live, (Rule("High", metric, 0.5),))
+        (alert,) = found.alerts
+        assert [(one.label, round(one.contribution_nats, 9)) for one in alert.top_bins] == [("[1.5, inf)", 0.6)]

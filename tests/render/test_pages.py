@@ -121,6 +121,21 @@ def test_the_mean_surprisal_stands_beside_the_cross_entropy_and_names_the_bins_t
     assert window["mean_surprisal_nats"] == drifted.value(0, index, "mean_surprisal")
 
 
+def test_the_most_surprising_bins_are_those_of_the_window_by_hand() -> None:
+    """An hour ago `b` was rare and nothing missing; of what came before the window nothing is told."""
+    reference = reference_of({"kind": ["a"] * 900 + ["b"] * 95 + ["c"] * 5}, [FeatureSpec("kind", "categorical")])
+    one = Monitor(reference, (Window.sliding("fast", HOUR_MS),), stream="flights")
+    one.observe_columns({"kind": ["c"] * 500}, 0)
+    one.observe_columns({"kind": ["a"] * 50 + ["b"] * 40 + [None] * 10}, 3 * HOUR_MS)
+    page = page_of(one.tick(3 * HOUR_MS + 1000), "kind", "fast")
+    said = re.search(r"most surprising bins, by what they add to the reference's mean: (.+?)\.</p>", page)
+    assert said is not None
+    smoothed = 1000 + 0.5 * 6  # a, b, c, unseen, invalid, missing
+    missing, b = -0.1 * math.log(0.5 / smoothed), -(0.4 - 0.095) * math.log(95.5 / smoothed)
+    told = re.findall(r"kind=(\w+) .+? <b>([+-][0-9.]+)</b>", said[1])
+    assert told == [("missing", f"{missing:+.3f}"), ("b", f"{b:+.3f}")]
+
+
 def test_rows_are_sorted_and_what_has_no_value_comes_last(reports: Mapping[str, Report]) -> None:
     rows = [row for report in reports.values() for row in rows_of(report)]
     excess = [row.excess for row in chosen(rows, Query())]

@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final, Literal, TypeAlias
 
-What: TypeAlias = Literal["numeric", "categorical", "boolean", "time", "left out"]
+What: TypeAlias = Literal["numeric", "categorical", "boolean", "log_loss", "time", "left out"]
 
 MOSTLY: Final = 0.95
 TOP: Final = 64  # a categorical feature has so many bins of its own

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from driftmon.cli.support.inference import Finding
+from driftmon.cli.support.predictions import NAME, Prediction
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 YAML_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
@@ -27,6 +28,7 @@ class Starter:
     nested: frozenset[str]
     webhook: str | None
     alertmanager: str | None
+    prediction: Prediction | None = None
 
     def text(self) -> str:
         head = HEAD.format(stream=self.stream, data=_comment(self.data), records=self.records)
@@ -43,8 +45,12 @@ class Starter:
         yield f"    reference: {{type: file, path: {key(self.stream + '.reference.json')}}}"
         yield "    features:"
         watched = [(self._entry(found), found.why) for found in self.findings if found.what in KINDS]
+        if self.prediction is not None:
+            watched.append((self._loss(self.prediction), self.prediction.why))
         width = max((len(entry) for entry, _ in watched), default=0)
         yield from (f"      {entry.ljust(width)}   # {_comment(why)}" for entry, why in watched)
+        if self.prediction is not None:
+            yield from LATER_LABELS
         left = [found for found in self.findings if found.what not in KINDS]
         if left:
             yield "      # Not watched; a line like those above changes that:"
@@ -56,6 +62,9 @@ class Starter:
             name = found.field.replace(".", "_")
             return f"{key(name)}: {{type: {found.what}, field: {key(found.field)}}}"
         return f"{key(found.field)}: {{type: {found.what}}}"
+
+    def _loss(self, found: Prediction) -> str:
+        return f"{NAME}: {{type: log_loss, probability: {key(found.probability)}, label: {key(found.label)}}}"
 
     def _time(self, found: Finding) -> Iterator[str]:
         yield "    # Records count when they arrive. To go by their own time instead, for records that come late or in"
@@ -70,6 +79,11 @@ class Starter:
             mark = "- " if url is not None else "# - "
             yield f"  {mark}{{type: {kind}, endpoint: {json.dumps((url or example).replace('$', '$$'))}}}"
 
+
+LATER_LABELS = (
+    "      # Where the label comes later in a record of its own, name the id that both share, beside `features`:",
+    "      # labels: {id: request_id, wait: 24h}",
+)
 
 KINDS = ("numeric", "categorical", "boolean")
 

@@ -18,6 +18,7 @@ from driftmon.monitor.quantities import QUANTITIES, RATIOS, special_share
 from driftmon.monitor.report import Report
 from driftmon.monitor.risen import raising, rise_of
 from driftmon.monitor.rules import TopBin
+from driftmon.monitor.tallies import LABELLED
 from driftmon.render.catalogue import METRICS
 from driftmon.render.openmetrics import clean
 from driftmon.render.pages.alerts import card, of_feature
@@ -155,15 +156,15 @@ def _losses(report: Report, at: int, index: int) -> str:
         return ""
     bounds = [report.value(at, index, f"log_loss_{side}_bound") for side in ("lower", "upper")]
     within = f" (99 % bounds {nats(bounds[0])} … {nats(bounds[1])})" if all(map(math.isfinite, bounds)) else ""
-    gap = loss - entropy
-    doubt = "less sure than it should be" if gap < 0 else "surer than it should be"
-    verdict = (
-        f"; with a gap of {nats(gap)} it is {doubt}" if math.isfinite(bounds[0]) and _apart(entropy, bounds) else ""
+    gap, least, most = (
+        report.value(at, index, f"calibration_gap{side}") for side in ("", "_lower_bound", "_upper_bound")
     )
+    doubt = "less sure than it should be" if gap < 0 else "surer than it should be"
+    verdict = f"; with a gap of {nats(gap)} it is {doubt}" if least > 0 or most < 0 else ""
     return (
         f'<p class="lead">Log loss <b>{nats(loss)} nats</b>{within}; a calibrated model would have '
-        f"<b>{nats(entropy)}</b>{verdict}. {percent(report.value(at, index, 'accuracy_ratio'))} of the labels were the "
-        "likeliest class.</p>"
+        f"<b>{nats(entropy)}</b>{verdict}. {percent(report.value(at, index, 'accuracy_ratio'))} of the "
+        f"{count(report.value(at, index, LABELLED))} labels were the likeliest class.</p>"
     )
 
 
@@ -174,10 +175,6 @@ def _labels(report: Report, index: int) -> str:
         return ""
     told = ", ".join(f"{count(times)} {outcome}" for outcome, times in now.outcomes)
     return f"<p>{count(now.predictions_waiting)} predictions wait for their label; so far {told}.</p>"
-
-
-def _apart(entropy: float, bounds: Sequence[float]) -> bool:
-    return not bounds[0] <= entropy <= bounds[1]
 
 
 def _special(report: Report, at: int, index: int) -> Iterator[tuple[str, str]]:
