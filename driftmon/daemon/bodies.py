@@ -28,10 +28,10 @@ class Bodies:
         self._inflight = 0
         self._unpacking = asyncio.Semaphore(1)  # threads without the GIL would take the cores from everybody else
 
-    async def read(self, request: Request, limits: Limits, has_room: Callable[[int], bool]) -> bytes:
+    async def read(self, request: Request, limits: Limits, claim: Callable[[int], None]) -> bytes:
         """The decompressed body; Problem 400, 408, 413, 415 or 429.
 
-        `has_room`: whether so many bytes could be taken now; what could not is neither read nor unpacked.
+        `claim` raises where so many bytes have no place to go: they are neither read nor unpacked.
         """
         encoding = request.headers.get("content-encoding", "identity").strip().lower() or "identity"
         if encoding not in ("identity", "gzip", "zstd"):
@@ -39,8 +39,7 @@ class Bodies:
                 415, f"Content-Encoding {encoding!r} is not understood; send identity, gzip or zstd, one of them"
             )
         length = _checked_length(request, limits)
-        if not has_room(length):
-            raise full()
+        claim(length)
         if self._inflight + length > limits.inflight_bytes and self._inflight:
             raise _crowded()
         taken: list[int] = []
@@ -48,7 +47,7 @@ class Bodies:
             data = await self._receive(request, limits, taken)
             if encoding == "identity":
                 return data
-            plain = await self._decompressed(data, encoding, limits, has_room)
+            plain = await self._decompressed(data, encoding, limits, claim)
             self._take(len(plain), taken, limits)
             return plain
         except ClientDisconnect:
@@ -85,18 +84,16 @@ class Bodies:
             ) from None
         return b"".join(chunks)
 
-    async def _decompressed(self, data: bytes, encoding: str, limits: Limits, has_room: Callable[[int], bool]) -> bytes:
+    async def _decompressed(self, data: bytes, encoding: str, limits: Limits, claim: Callable[[int], None]) -> bytes:
         asked = data, encoding, limits.decompressed_bytes, limits.decompression_ratio
         said_bytes = min(said_size(data, encoding), limits.decompressed_bytes)
-        if not has_room(said_bytes):
-            raise full()
+        claim(said_bytes)
         try:
             if len(data) < IN_THREAD_BYTES:
                 plain = decompress(*asked)
             else:
                 async with self._unpacking:
-                    if not has_room(said_bytes):  # while others had their turns
-                        raise full()
+                    claim(said_bytes)  # others had their turns meanwhile
                     plain = await asyncio.to_thread(decompress, *asked)
         except TooLarge as fault:
             raise Problem(413, f"{fault} (limits.decompressed_bytes, limits.decompression_ratio)") from None
@@ -134,11 +131,6 @@ def _checked_length(request: Request, limits: Limits) -> int:
     if length > limits.body_bytes:
         raise _too_large("the body", limits.body_bytes, "body_bytes")
     return length
-
-
-def full() -> Problem:
-    """The records would have no place to wait."""
-    return busy(429, "the mailbox is full; try again", 1)
 
 
 def _crowded() -> Problem:

@@ -1,7 +1,8 @@
 """Connections: the places of all listeners together, and the clock that runs against whoever holds one.
 
 Law: a place belongs to who uses it. A connection has `header_timeout` to say what it wants; when all places are
-taken, the one that waits longest without a request gives way, those that never asked anything first.
+taken, the one that waits longest without a request gives way, those that never asked anything first. Who sent much,
+was told to come back later and comes back at once is not heard for DEAF_S.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from driftmon.daemon.settings import Limits
 
+DEAF: Final = "deaf"  # in the state of a request: what else comes on its connection waits for DEAF_S
+DEAF_S: Final = 0.25  # less than any Retry-After asks for; else who is refused could keep the event loop busy with it
 LINGER_S: Final = 1.0  # for a last answer to leave; then the connection is cut
 
 
@@ -77,6 +80,7 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self.idle_since_s = self.loop.time()
         self._header_timer: asyncio.TimerHandle | None = None
+        self._deaf_timer: asyncio.TimerHandle | None = None
         if refusal := self.places.admit(self, self.client[0] if self.client else ""):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, f"{refusal}; try again", "Retry-After: 1\r\n")
             return
@@ -85,6 +89,8 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.places.leave(self)
         self._stop_waiting()
+        if self._deaf_timer is not None:
+            self._deaf_timer.cancel()
         super().connection_lost(exc)
 
     @property
@@ -103,8 +109,11 @@ class Connection(H11Protocol):
             self._expect_header()
 
     def on_response_complete(self) -> None:
-        self.idle_since_s = self.loop.time()
+        self.idle_since_s, deaf = self.loop.time(), self.scope["state"].get(DEAF, False)
         super().on_response_complete()
+        if deaf and self.idle:  # else its next request was here already
+            self.flow.pause_reading()
+            self._deaf_timer = self.loop.call_later(DEAF_S, self.flow.resume_reading)
 
     def timeout_keep_alive_handler(self) -> None:
         """Also where the client never read the answer: closing would wait for it for ever."""

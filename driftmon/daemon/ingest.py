@@ -16,8 +16,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from driftmon.daemon.bodies import Bodies, discard, full
-from driftmon.daemon.mailbox import Busy, Closed, Mailbox
+from driftmon.daemon.bodies import Bodies, discard
+from driftmon.daemon.connections import DEAF
+from driftmon.daemon.mailbox import QUICK_BYTES, Busy, Closed, Mailbox
 from driftmon.daemon.present import Present
 from driftmon.daemon.problem import Problem, busy
 from driftmon.daemon.pump import UnknownStream
@@ -73,11 +74,11 @@ class Ingest:
     async def _take(self, request: Request, stream: str, key: str) -> Settled:
         limits = self._present.config.limits
         try:
-            body = await self._bodies.read(request, limits, self._mailbox.has_room)
+            body = await self._bodies.read(request, limits, lambda size: self._claim(request, size))
         except asyncio.CancelledError:
             # The server gives up on a client slower than a drain may last. Nothing of its body was counted yet.
             raise busy(503, "the daemon stopped before the body was complete; send it again", 5) from None
-        cut = _cut(body, limits)
+        cut, size = _cut(body, limits), len(body)
         del body
         answer = _Answer(len(cut))
         blocks = [
@@ -98,11 +99,15 @@ class Ingest:
         try:
             self._mailbox.offer(blocks)
         except Busy:
-            raise full() from None
+            raise _full(request, size) from None
         except Closed:
             raise busy(503, "the daemon is shutting down; send it again", 5) from None
         del blocks  # the mailbox has them; who waits for the answer holds no bytes
         return joined([_settled(outcome, stream, self._present) for outcome in await answer.outcomes])
+
+    def _claim(self, request: Request, size: int) -> None:
+        if not self._mailbox.has_room(size):
+            raise _full(request, size)
 
 
 class _Answer:
@@ -132,6 +137,12 @@ def _cut(body: bytes, limits: Limits) -> list[tuple[int, bytes]]:
             f"an array of more than {limits.array_bytes} bytes (limits.array_bytes); send one object a line (NDJSON)",
         )
     return [(1, body)]
+
+
+def _full(request: Request, size: int) -> Problem:
+    """There is no room; who sent much is not heard for a while on this connection."""
+    request.scope["state"][DEAF] = size > QUICK_BYTES
+    return busy(429, "the mailbox is full; try again", 1)
 
 
 def _settled(outcome: Settled | Exception, stream: str, present: Present) -> Settled:
