@@ -70,6 +70,7 @@ def command(
     from driftmon.daemon.faults import ConfigError  # noqa: PLC0415
     from driftmon.daemon.process import Process, refuse_open_api  # noqa: PLC0415
     from driftmon.daemon.store import StorageError  # noqa: PLC0415
+    from driftmon.daemon.turns import event_loop  # noqa: PLC0415
 
     logs.set_up(level, form)
     try:
@@ -86,7 +87,8 @@ def command(
             refuse_open_api(process.api)
         app = App(process)
         gc.freeze()  # what is there now stays: to look through it again holds everybody up for 20 ms each time
-        asyncio.run(_run(app))
+        with asyncio.Runner(loop_factory=event_loop) as runner:
+            runner.run(_run(app))
     except (ConfigError, AddressError) as fault:
         click.echo(str(fault), err=True)
         sys.exit(USAGE)
