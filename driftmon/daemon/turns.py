@@ -25,7 +25,8 @@ class Turns(selectors.DefaultSelector):
         """The next few; waits only when all that were ready had their turns."""
         if not self._ready:
             self._ready.extend(super().select(timeout))
-        found, known = [], self.get_map()
+        found: list[tuple[selectors.SelectorKey, int]] = []
+        known = self.get_map()
         while self._ready and len(found) < AT_ONCE:
             key, events = self._ready.popleft()
             if known.get(key.fd) is key:  # else it was closed, or something else is asked of it now

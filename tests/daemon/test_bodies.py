@@ -13,6 +13,7 @@ from driftmon.daemon import bodies
 from driftmon.daemon.bodies import IN_THREAD_BYTES, Bodies
 from driftmon.daemon.problem import Problem
 from driftmon.daemon.settings import Limits
+from driftmon.formats.compression import decompress
 from tests.daemon.kit import ndjson, records
 
 PLAIN = ndjson(records(1000))
@@ -39,11 +40,10 @@ def test_what_finds_no_room_is_neither_read_nor_unpacked(
     assert len(PACKED) > IN_THREAD_BYTES
     found: list[str] = []
     asked: list[int] = []
-    unpack = bodies.decompress
 
     def unpacked(*what: Any) -> bytes:
         found.append("unpacked")
-        return unpack(*what)
+        return decompress(*what)
 
     def claim(size: int) -> None:
         if len(asked) == until:
