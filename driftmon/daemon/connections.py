@@ -2,7 +2,8 @@
 
 Law: a place belongs to who uses it. A connection has `header_timeout` to say what it wants; when all places are
 taken, the one that waits longest without a request gives way, those that never asked anything first. Who sent much,
-was told to come back later and comes back at once is not heard for DEAF_S.
+was told to come back later and comes back at once is heard when a large request has been counted, the first to be
+refused first, or after DEAF_S.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from driftmon.daemon.settings import Limits
 
-DEAF: Final = "deaf"  # in the state of a request: what else comes on its connection waits for DEAF_S
-DEAF_S: Final = 0.25  # less than any Retry-After asks for; else who is refused could keep the event loop busy with it
+LARGE: Final = "large"  # in the state of a request that was: what became of it
+REFUSED, COUNTED = "refused", "counted"
+DEAF_S: Final = 2.0  # as long as Retry-After asks for at most; else who is refused could keep the event loop busy
 LINGER_S: Final = 1.0  # for a last answer to leave; then the connection is cut
 
 
@@ -31,6 +33,7 @@ class Connections:
         self._limits = limits
         self._open: dict[Connection, str] = {}
         self._silent: dict[Connection, None] = {}  # those that never asked anything, the oldest first
+        self._deaf: dict[Connection, None] = {}  # those whose next request is not read yet, the oldest first
         self._hosts: Counter[str] = Counter()
 
     @property
@@ -61,9 +64,26 @@ class Connections:
         """Its first request has begun, or its next."""
         self._silent.pop(one, None)
 
+    def refused(self, one: Connection) -> None:
+        """There was no room for what it sent, and it was much."""
+        self._deaf[one] = None
+        one.hear_not()
+
+    def hear(self, one: Connection) -> None:
+        """Its next request may come."""
+        if one in self._deaf:
+            del self._deaf[one]
+            one.hear()
+
+    def counted(self) -> None:
+        """A large request has left its place to another."""
+        if self._deaf:
+            self.hear(next(iter(self._deaf)))
+
     def leave(self, one: Connection) -> None:
         """It is closed, or as good as that."""
         self._silent.pop(one, None)
+        self._deaf.pop(one, None)
         host = self._open.pop(one, None)
         if host is not None:
             self._hosts[host] -= 1
@@ -89,8 +109,7 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.places.leave(self)
         self._stop_waiting()
-        if self._deaf_timer is not None:
-            self._deaf_timer.cancel()
+        self._end_deafness()
         super().connection_lost(exc)
 
     @property
@@ -109,16 +128,32 @@ class Connection(H11Protocol):
             self._expect_header()
 
     def on_response_complete(self) -> None:
-        self.idle_since_s, deaf = self.loop.time(), self.scope["state"].get(DEAF, False)
+        self.idle_since_s, large = self.loop.time(), self.scope["state"].get(LARGE, "")
         super().on_response_complete()
-        if deaf and self.idle:  # else its next request was here already
-            self.flow.pause_reading()
-            self._deaf_timer = self.loop.call_later(DEAF_S, self.flow.resume_reading)
+        if large == COUNTED:
+            self.places.counted()
+        elif large == REFUSED and self.idle:  # else its next request was here already
+            self.places.refused(self)
 
     def timeout_keep_alive_handler(self) -> None:
         """Also where the client never read the answer: closing would wait for it for ever."""
         super().timeout_keep_alive_handler()
         self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def hear_not(self) -> None:
+        """Until DEAF_S have passed, or `hear`."""
+        self.flow.pause_reading()
+        self._deaf_timer = self.loop.call_later(DEAF_S, self.places.hear, self)
+
+    def hear(self) -> None:
+        """Read again."""
+        self._end_deafness()
+        self.flow.resume_reading()
+
+    def _end_deafness(self) -> None:
+        if self._deaf_timer is not None:
+            self._deaf_timer.cancel()
+            self._deaf_timer = None
 
     def cut(self) -> None:
         """Give the place away."""

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from driftmon.daemon.bodies import Bodies, discard
-from driftmon.daemon.connections import DEAF
+from driftmon.daemon.connections import COUNTED, LARGE, REFUSED
 from driftmon.daemon.mailbox import QUICK_BYTES, Busy, Closed, Mailbox
 from driftmon.daemon.present import Present
 from driftmon.daemon.problem import Problem, busy
@@ -103,7 +103,10 @@ class Ingest:
         except Closed:
             raise busy(503, "the daemon is shutting down; send it again", 5) from None
         del blocks  # the mailbox has them; who waits for the answer holds no bytes
-        return joined([_settled(outcome, stream, self._present) for outcome in await answer.outcomes])
+        outcomes = await answer.outcomes
+        if size > QUICK_BYTES:
+            request.scope["state"][LARGE] = COUNTED
+        return joined([_settled(outcome, stream, self._present) for outcome in outcomes])
 
     def _claim(self, request: Request, size: int) -> None:
         if not self._mailbox.has_room(size):
@@ -141,7 +144,8 @@ def _cut(body: bytes, limits: Limits) -> list[tuple[int, bytes]]:
 
 def _full(request: Request, size: int) -> Problem:
     """There is no room; who sent much is not heard for a while on this connection."""
-    request.scope["state"][DEAF] = size > QUICK_BYTES
+    if size > QUICK_BYTES:
+        request.scope["state"][LARGE] = REFUSED
     return busy(429, "the mailbox is full; try again", 1)
 
 
