@@ -23,6 +23,7 @@ from driftmon.daemon.settings import Limits
 LARGE: Final = "large"  # in the state of a request that was: what became of it
 REFUSED, COUNTED = "refused", "counted"
 DEAF_S: Final = 2.0  # as long as Retry-After asks for at most; else who is refused could keep the event loop busy
+APART_S: Final = 0.01  # between two who are heard because time has passed: refused together, they come one by one
 LINGER_S: Final = 1.0  # for a last answer to leave; then the connection is cut
 
 
@@ -34,6 +35,7 @@ class Connections:
         self._open: dict[Connection, str] = {}
         self._silent: dict[Connection, None] = {}  # those that never asked anything, the oldest first
         self._deaf: dict[Connection, None] = {}  # those whose next request is not read yet, the oldest first
+        self._heard_s = 0.0  # when the last of them will be
         self._hosts: Counter[str] = Counter()
 
     @property
@@ -67,7 +69,8 @@ class Connections:
     def refused(self, one: Connection) -> None:
         """There was no room for what it sent, and it was much."""
         self._deaf[one] = None
-        one.hear_not()
+        self._heard_s = max(one.idle_since_s + DEAF_S, self._heard_s + APART_S)
+        one.hear_not(self._heard_s)
 
     def hear(self, one: Connection) -> None:
         """Its next request may come."""
@@ -140,10 +143,10 @@ class Connection(H11Protocol):
         super().timeout_keep_alive_handler()
         self.loop.call_later(LINGER_S, self.transport.abort)
 
-    def hear_not(self) -> None:
-        """Until DEAF_S have passed, or `hear`."""
+    def hear_not(self, until_s: float) -> None:
+        """Unless `hear` comes before."""
         self.flow.pause_reading()
-        self._deaf_timer = self.loop.call_later(DEAF_S, self.places.hear, self)
+        self._deaf_timer = self.loop.call_at(until_s, self.places.hear, self)
 
     def hear(self) -> None:
         """Read again."""

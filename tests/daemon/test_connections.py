@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 
 from driftmon.daemon import connections
-from driftmon.daemon.connections import Connection, Connections
+from driftmon.daemon.connections import APART_S, DEAF_S, Connection, Connections
 from driftmon.daemon.settings import Limits
 from tests.daemon.kit import Running, ndjson, ready_config, records, running
 
@@ -159,6 +159,22 @@ def test_who_sends_much_and_is_refused_is_not_heard_for_a_while(
 
     monkeypatch.setattr(Connection, "connection_made", noted)
     with_daemon(tmp_path, scenario)
+
+
+def test_those_refused_are_heard_in_turn_as_large_requests_are_counted_or_one_by_one_later() -> None:
+    places, ones = Connections(Limits), [Mock(idle_since_s=float(at)) for at in (5, 5, 5, 9)]
+    for one in ones:
+        places.admit(one, "127.0.0.1")
+        places.refused(one)
+    late = [5 + DEAF_S, 5 + DEAF_S + APART_S, 5 + DEAF_S + 2 * APART_S, 9 + DEAF_S]
+    assert [one.hear_not.call_args.args[0] for one in ones] == pytest.approx(late)
+    places.counted()
+    places.leave(ones[1])
+    places.counted()
+    for one in (ones[0], ones[1], ones[3], ones[3]):
+        places.hear(one)  # their time has come
+    places.counted()
+    assert [one.hear.call_count for one in ones] == [1, 0, 1, 1]
 
 
 def test_another_machine_has_a_quota_and_neighbours_have_none() -> None:
