@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
 import time
 from collections import Counter
@@ -96,7 +97,10 @@ class Attack:
             await work(wire)
             if interval_s:
                 due_s += interval_s
-                missed = int(max(0.0, min(time.monotonic(), self._until_s) - due_s) / interval_s)
+                now_s = time.monotonic()
+                late = (min(now_s, self._until_s) - due_s) / interval_s
+                # What is due now is sent now, unless the time is over.
+                missed = max(0, math.floor(late) if now_s < self._until_s else math.ceil(late))
                 self._held += missed
                 due_s += missed * interval_s
 
