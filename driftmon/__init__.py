@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from driftmon.client import Client as Client
     from driftmon.library import load as load
     from driftmon.monitor.batch import Batch as Batch
     from driftmon.monitor.check import check as check
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Batch": "monitor.batch",
+    "Client": "client",
     "Feature": "stats.schema",
     "Monitor": "monitor.monitor",
     "Rule": "monitor.rules",

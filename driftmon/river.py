@@ -3,15 +3,19 @@
 Law: without drift, and with independent values, a detector flags on average no sooner than after `run_length` of
 them, however often it is asked; what it flags is an effect worth telling, not just a significant one.
 
-The first `warm_up` values after the start or a flag are the reference; then evidence is weighed once per `pane`.
+The first `warm_up` values after the start or a flag are the reference; then evidence is weighed once per `pane`. Of a
+mean the reference grows: values since the lag in question are held against all that came before them. That keeps
+P(a flag within t values) <= t / 2 run_length, so that the mean until one is run_length at least.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from river.base import DriftAndWarningDetector
 
 from driftmon.stats.binnings import numeric
@@ -22,7 +26,7 @@ from driftmon.stats.edges import numeric_edges
 from driftmon.stats.evidence import PANES, Tolerance, lags, weighed
 from driftmon.stats.losses import multiclass
 from driftmon.stats.noise import debiased, noise
-from driftmon.stats.rises import Rise, lower_edges
+from driftmon.stats.rises import Rise, middles, moments
 from driftmon.stats.schema import Counts, Feature, Schema
 
 PSEUDOCOUNT: Final = 0.5
@@ -31,31 +35,43 @@ LOG_WARNING: Final = math.log(100)  # a warning needs a hundredth of the evidenc
 
 
 class _Distribution:
-    """A bet that the distribution has left the reference's; the size of a drift is its KL(Q||P), debiased."""
+    """A bet that the distribution has left the warm-up's; the size of a drift is its KL(Q||P), debiased."""
+
+    margin: ClassVar[float] = 1.0
 
     def __init__(self, schema: Schema, reference: Floats, effect: float) -> None:
-        self._schema, self._reference = schema, reference
-        p = self._pair(np.zeros(schema.width)).p
-        self.log_e = Tolerance(schema, reference, p, effect, independent(schema)).log_e
+        self._schema, self._reference, self._effect = schema, reference, effect
+        self._tolerance = Tolerance(
+            schema, reference, self._pair(np.zeros(schema.width)).p, effect, independent(schema)
+        )
 
-    def size(self, segment: Floats) -> float:
-        pair = self._pair(segment)
-        return float(debiased(pair, noise(pair))[0])
+    def log_r(self, sums: Floats, _before: Floats, allowed: NDArray[np.bool_]) -> float:
+        """ln R, -inf if the drift is smaller than the effect; of the lags' counts, float64[L, width]."""
+        found = weighed(self._tolerance.log_e(sums), LAGS, allowed[:, None])
+        pair = self._pair(sums[np.searchsorted(LAGS, found.lag[0])])
+        return float(found.log_r[0]) if debiased(pair, noise(pair))[0] >= self._effect else -math.inf
 
     def _pair(self, live: Floats) -> Pair:
         return Pair(self._schema, self._reference, live, PSEUDOCOUNT)
 
 
 class _Mean:
-    """A bet that the mean has risen above the reference's; the size is by how much."""
+    """A bet that the mean has risen above that of all values before the lag."""
 
-    def __init__(self, schema: Schema, reference: Floats, effect: float) -> None:
-        self._rise = Rise(schema, reference, lower_edges(schema), independent(schema))
-        self._before = self._rise.mean(reference)
-        self.log_e = self._rise.log_e
+    margin: ClassVar[float] = 2.0
 
-    def size(self, segment: Floats) -> float:
-        return float((self._rise.mean(segment) - self._before)[0])
+    def __init__(self, schema: Schema, _reference: Floats, effect: float) -> None:
+        self._schema, self._scores, self._effect = schema, middles(schema), effect
+
+    def log_r(self, sums: Floats, before: Floats, allowed: NDArray[np.bool_]) -> float:
+        """ln R of the lags since which the mean has risen by the effect or more, each as a feature of one look."""
+        now, then = moments(self._schema, np.stack((sums, before)), self._scores)[0]
+        large = np.flatnonzero(allowed & ((now - then)[:, 0] >= self._effect))
+        if not len(large):
+            return -math.inf
+        schema = Schema(tuple(replace(self._schema.features[0], name=str(lag)) for lag in large.tolist()))
+        rise = Rise(schema, before[large].ravel(), np.tile(self._scores, len(large)), independent(schema))
+        return float(np.logaddexp.reduce(rise.log_e(sums[large].reshape(1, -1))[0]))
 
 
 class _Weighing:
@@ -64,10 +80,10 @@ class _Weighing:
     def __init__(self, values: list[float], detector: _Detector) -> None:
         edges = numeric_edges(np.array(values), detector.bins, "quantile_tails")
         self._schema = Schema((Feature("x", numeric.Binning(edges)),))
-        self._bet = detector._bet(self._schema, self._count(values).astype(np.float64), detector.effect)
-        self._effect = detector.effect
-        self._log_a = math.log(max(detector.run_length / detector.pane, 1.0))
-        self._totals = [np.zeros(self._schema.width, dtype=np.int64)]  # of all panes up to each of the last
+        first = self._count(values)
+        self._bet = detector._bet(self._schema, first.astype(np.float64), detector.effect)
+        self._log_a = math.log(max(self._bet.margin * detector.run_length / detector.pane, 1.0))
+        self._totals = [first]  # of the reference and all panes up to each of the last
         self._panes = 0
 
     def _count(self, values: list[float]) -> Counts:
@@ -77,12 +93,11 @@ class _Weighing:
         """Whether drift is shown, and whether it is suspected, with these values as the newest pane."""
         self._totals = [*self._totals[-PANES:], self._totals[-1] + self._count(values)]
         self._panes += 1
-        newest = len(self._totals) - 1
-        sums = np.array([self._totals[newest] - self._totals[max(newest - lag, 0)] for lag in LAGS.tolist()], float)
-        found = weighed(self._bet.log_e(sums), LAGS, (self._panes >= LAGS)[:, None])
-        segment = sums[np.searchsorted(LAGS, found.lag[0])]
-        large, log_r = self._bet.size(segment) >= self._effect, found.log_r[0]
-        return bool(large and log_r >= self._log_a), bool(large and log_r >= self._log_a - LOG_WARNING)
+        totals = np.array(self._totals, float)
+        before = totals[np.maximum(len(totals) - 1 - LAGS, 0)]
+        sums = totals[-1] - before
+        log_r = self._bet.log_r(sums, before, self._panes >= LAGS)
+        return log_r >= self._log_a, log_r >= self._log_a - LOG_WARNING
 
 
 class _Detector(DriftAndWarningDetector):
@@ -163,7 +178,8 @@ class LogLossDriftDetector(_Detector):
     r"""Flags when the mean log loss of a classifier has risen by `effect` nats or more.
 
     `update` takes the loss of one prediction, -ln p(label); `update_from` a label and the probabilities river's
-    `predict_proba_one` gives. Losses are rounded down to bins, so no bound on a loss is assumed.
+    `predict_proba_one` gives. Losses are rounded to the middles of bins, so no bound on a loss is assumed. A rise is
+    above all predictions before it: the longer nothing has risen, the smaller a rise is seen.
 
     Parameters
     ----------
@@ -172,7 +188,7 @@ class LogLossDriftDetector(_Detector):
     run_length
         Predictions between two false flags, on average, at least.
     warm_up
-        Predictions whose losses become the reference.
+        Predictions whose losses choose the bins and begin the reference.
     pane
         Predictions per look.
     bins

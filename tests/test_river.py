@@ -17,7 +17,7 @@ from river import checks, datasets, evaluate, linear_model, preprocessing, tree
 
 from driftmon.river import KLDriftDetector, LogLossDriftDetector
 from driftmon.stats.columns import Floats
-from tests.simulate.means import flagged_at
+from tests.simulate.means import Losses, flagged_at
 
 drift: Any = river.drift
 metrics: Any = river.metrics
@@ -109,3 +109,15 @@ def test_examples_run_on_data_that_come_with_river(detector: type) -> None:
     found = getattr(datasets, name)
     assert issubclass(found, datasets.base.FileDataset)
     assert not issubclass(found, datasets.base.RemoteDataset)
+
+
+def test_the_longer_nothing_rose_the_smaller_a_rise_is_seen() -> None:
+    """By 0.05 nats, after 1,500 losses and after 16,000 of them."""
+    found = {}
+    for before in (1500, 16_000):
+        rng = np.random.default_rng(5)
+        losses = np.concatenate((Losses().draw(rng, 1, before)[0], Losses(shift=0.301).draw(rng, 1, 6000)[0]))
+        found[before] = flagged_at(LogLossDriftDetector(effect=0.02, run_length=100_000), losses)
+    assert found[1500] == []
+    assert found[16_000]
+    assert 0 < found[16_000][0] - 16_000 < 6000

@@ -12,12 +12,12 @@ import pkgutil
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import click
 
-DISTRIBUTION = "driftmon-sidecar"
+from driftmon import __version__
+
 UNEXPECTED = 70  # EX_SOFTWARE
 
 
@@ -45,7 +45,7 @@ def verb_of(module: str) -> str:
 
 
 @click.group(cls=Folder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name=DISTRIBUTION, prog_name="driftmon")
+@click.version_option(__version__, prog_name="driftmon")
 def command() -> None:
     """Watches the data a model sees and tells, in time and without crying wolf, that it has changed."""
 
@@ -79,6 +79,6 @@ def unexpected(fault: BaseException) -> str:
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     what = " ".join(f"{type(fault).__name__}: {fault}".split())
     return (
-        f"driftmon: unexpected {what}{place}. This is a bug in driftmon {version(DISTRIBUTION)}: "
+        f"driftmon: unexpected {what}{place}. This is a bug in driftmon {__version__}: "
         "please open an issue with this line (--log.level debug adds a traceback)"
     )

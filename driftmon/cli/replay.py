@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -29,6 +29,8 @@ from driftmon.monitor.rules import Change
 from driftmon.render.json import to_bytes
 from driftmon.render.openmetrics import clean
 from driftmon.render.replay_words import Episodes, caught, caught_words, change_json, sentence
+
+BATCHES_A_TICK: Final = 4  # the last look of a tick is made whole, for a report that nobody reads here
 
 
 @click.command(
@@ -112,6 +114,7 @@ class Running:
         self.refusals = Refusals()
         self._survey = Survey({}, 0, None)
         self._pages: Pages | None = None
+        self._counted = 0  # batches
 
     def look_first(self) -> None:
         """A pass over the data for what shifts and pages need to know beforehand."""
@@ -143,7 +146,9 @@ class Running:
     def _reports(self, batch: Batch, row: int) -> Iterable[Report]:
         shifted = injected(batch, row, self.asked, self._survey.facts)
         if self._pages is None:
-            return [self.replay.observe(shifted)]
+            self.replay.count(shifted)
+            self._counted += 1
+            return [] if self._counted % BATCHES_A_TICK else [self.replay.tick()]
         self._pages.trials.observe(batch, row, self.replay.stream.reference)
         return self.replay.observe_by_pane(shifted)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import click
 
 if TYPE_CHECKING:
+    from driftmon.daemon.access.keeper import Keeper
     from driftmon.daemon.app import App
 
 USAGE: Final = 2
@@ -63,8 +64,10 @@ def command(
     form: Literal["logfmt", "json"],
 ) -> None:
     """Watch the streams of a configuration until SIGTERM or SIGINT; SIGHUP loads it again."""
+    gc.disable()  # what is built until it runs stays: to look through it again and again is a tenth of the start
+    # Numpy would start a thread for each core, with memory of its own, for products of matrices; there are none here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from driftmon.daemon import logs  # noqa: PLC0415  numpy and scipy only once the daemon is really meant
-    from driftmon.daemon.access.keeper import Keeper  # noqa: PLC0415
     from driftmon.daemon.addresses import AddressError, parse  # noqa: PLC0415
     from driftmon.daemon.app import App  # noqa: PLC0415
     from driftmon.daemon.faults import ConfigError  # noqa: PLC0415
@@ -81,12 +84,13 @@ def command(
             storage,
             external_url,
             reload_over_http=lifecycle,
-            keeper=None if web_config is None else Keeper(web_config, os.environ),
+            keeper=None if web_config is None else _keeper(web_config),
         )
         if not insecure and not process.authenticates:
             refuse_open_api(process.api)
         app = App(process)
-        gc.freeze()  # what is there now stays: to look through it again holds everybody up for 20 ms each time
+        gc.freeze()  # nor later: that would hold everybody up for 20 ms each time
+        gc.enable()
         with asyncio.Runner(loop_factory=event_loop) as runner:
             runner.run(_run(app))
     except (ConfigError, AddressError) as fault:
@@ -95,6 +99,14 @@ def command(
     except StorageError as fault:
         click.echo(str(fault), err=True)
         sys.exit(fault.exit_code)
+    finally:
+        gc.enable()
+
+
+def _keeper(web_config: Path) -> Keeper:
+    from driftmon.daemon.access.keeper import Keeper  # noqa: PLC0415  what reads that file, for those who have one
+
+    return Keeper(web_config, os.environ)
 
 
 async def _run(app: App) -> None:

@@ -43,14 +43,14 @@ from driftmon.daemon.routes import Actions, Pages, api_app, web_app
 from driftmon.daemon.server import Listener
 from driftmon.daemon.settings import Config
 from driftmon.daemon.sinks import build_sinks
-from driftmon.daemon.site import Site
+from driftmon.daemon.site import Shown, Site
 from driftmon.daemon.store import Store
 from driftmon.daemon.streams import Saved, Stream, build_streams
 from driftmon.daemon.telemetry import Telemetry
 from driftmon.monitor.report import Report
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.render.openmetrics import Family
-from driftmon.render.pages.alerts import Receiver
+from driftmon.render.own import Receiver
 from driftmon.sources.base import Ack, Settled
 
 REQUEST_GRACE_S: Final = 4  # a drain: requests under way, the pump, notifications; together under 10 s
@@ -276,7 +276,7 @@ class App:
         pages = Pages(self.present, self.mailbox, self._telemetry, self._notifications)
         kept = "" if self._process.storage is None else str(self._process.storage)
         places = Connections(lambda: self.present.config.limits)
-        site = Site(self.present, self.mailbox, self._telemetry, self._receivers, places, kept)
+        site = Site(Shown(self.present, self.mailbox, self._telemetry, self._receivers, places, kept))
         promotions = Promotions(self.present, self._snapshot_of, self.reload)
         over_http = self.reload if self._process.reload_over_http else None
         actions = Actions(self.present, self._snapshot_of, over_http, promotions)

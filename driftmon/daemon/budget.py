@@ -16,12 +16,13 @@ from driftmon.monitor.panes import PANES
 from driftmon.monitor.report import Report
 from driftmon.stats.evidence import PANES as LONGEST_LAG
 
-PROCESS: Final = 96 * MIB  # interpreter, numpy, scipy: 72 MiB; and holes in the heap
+PROCESS: Final = 96 * MIB  # interpreter, numpy, the web server: 60 MiB; pages once looked at; and holes in the heap
 READ: Final = 64 * KIB  # of each connection, before anybody asked for it
 PARSED: Final = 25  # bytes of objects for a byte of JSON, at worst
 JOURNAL: Final = 8 * MIB  # of the store: page cache, and what waits for a commit
 CELL: Final = 8  # int64
 VALUE: Final = 32  # a float in a list
+SERIES: Final = KIB  # of /metrics: a line in both formats, what its value stands behind, and what rendering takes
 COPIES: Final = 2  # of all panes: those that count, and those being saved or built by a reload
 
 
@@ -39,6 +40,7 @@ def parts(config: Config, reports: Mapping[str, Report]) -> Mapping[str, int]:
         "keys": KEYS * ENTRY_BYTES,
         "panes": COPIES * sum(_panes(report, *_kept(config, name)) for name, report in reports.items()),
         "journal": JOURNAL,
+        "exposition": SERIES * limits.series,
         "detectors": COPIES * sum(map(_detectors, reports.values())),
         **({"labels": COPIES * labels} if labels else {}),
     }

@@ -16,7 +16,7 @@ from driftmon.daemon.news import Debt
 from driftmon.daemon.owed import Ledger
 from driftmon.daemon.told import Told
 from driftmon.render.notice import Notice
-from driftmon.render.pages.alerts import Receiver
+from driftmon.render.own import Receiver
 from driftmon.sinks.base import Reject, Retry, Sink
 
 log: Final = logging.getLogger("driftmon.outbox")

@@ -98,7 +98,7 @@ def _meaning(specs: Sequence[FeatureSpec]) -> str:
 def _packed(column: Column) -> list[Any]:
     """Text as JSON, for it may hold half a surrogate pair, which no UTF-8 can."""
     array = isinstance(column.values, np.ndarray)
-    values = np.asarray(column.values, dtype="<f8").tobytes() if array else json.dumps(column.values).encode()
+    values = np.asarray(column.values, dtype="<f8").tobytes() if array else json.dumps(list(column.values)).encode()
     invalid = {reason: list(map(int, rows)) for reason, rows in column.invalid.items()}
     tallies = None if column.tallies is None else column.tallies.astype("<i8").tobytes()
     return [array, values, invalid, list(map(int, column.absent)), tallies]

@@ -10,14 +10,16 @@ import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from driftmon.daemon.access.keeper import Keeper
 from driftmon.daemon.access.refusals import Refusals
 from driftmon.daemon.access.tls import Following
 from driftmon.daemon.addresses import Address, AddressError, bind, bound
 from driftmon.daemon.telemetry import gauge
 from driftmon.render.openmetrics import Family
+
+if TYPE_CHECKING:
+    from driftmon.daemon.access.keeper import Keeper
 
 Opened: TypeAlias = list[tuple[str, socket.socket]]  # (URL, listening socket)
 

@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from driftmon.daemon.asked import Reload, SnapshotOf, snapshot_now, stream_of
+from driftmon.daemon.exposition import Exposition
 from driftmon.daemon.ingest import Ingest
 from driftmon.daemon.mailbox import Mailbox
 from driftmon.daemon.openapi import OPENAPI
@@ -24,11 +25,9 @@ from driftmon.daemon.problem import Problem, answer_http, answer_problem, busy
 from driftmon.daemon.promotions import Promotions
 from driftmon.daemon.replies import sent
 from driftmon.daemon.site import Site
-from driftmon.daemon.telemetry import Telemetry, build_info, gauge, in_catalogue_order, release, resident_memory
+from driftmon.daemon.telemetry import Telemetry, build_info, gauge, release, resident_memory
 from driftmon.monitor.report import Report
-from driftmon.render import json, openmetrics, series
-from driftmon.render.catalogue import Selection
-from driftmon.render.labels import label_families
+from driftmon.render import json
 from driftmon.render.openmetrics import Family
 
 Families: TypeAlias = Callable[[], Iterator[Family]]
@@ -42,6 +41,7 @@ class Pages:
         self._mailbox = mailbox
         self._telemetry = telemetry
         self._others = others
+        self._exposition = Exposition(present, self._own)
 
     async def healthy(self, request: Request) -> Response:
         return PlainTextResponse("driftmon is healthy.\n")
@@ -51,15 +51,7 @@ class Pages:
         return PlainTextResponse(f"{unready}\n" if unready else "driftmon is ready.\n", 503 if unready else 200)
 
     async def metrics(self, request: Request) -> Response:
-        render, media_type = openmetrics.choose(request.headers.get("accept", ""))
-        own = list(self._own())
-        config, reports = self._present.config, self._present.reports
-        selection = Selection(config.metrics.set, config.metrics.bins, config.limits.series)
-
-        def body() -> bytes:
-            return render(in_catalogue_order([*series.families(reports, selection), *label_families(reports), *own]))
-
-        return await sent(request, body, media_type)
+        return await self._exposition.answer(request)
 
     def _own(self) -> Iterator[Family]:
         yield from self._telemetry.families()

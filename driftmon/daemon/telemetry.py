@@ -12,17 +12,16 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from driftmon import __version__
 from driftmon.daemon.vitals import Rates
 from driftmon.render.catalogue import METRICS
 from driftmon.render.openmetrics import Family, Histogram, Value
-from driftmon.render.pages.status import Intake, Refusal
+from driftmon.render.own import Intake, Refusal
 from driftmon.sources.base import Block, Progress, Settled
 
-DISTRIBUTION: Final = "driftmon-sidecar"
 MOST_REFUSALS: Final = 20
 BOUNDS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -194,11 +193,8 @@ def build_info() -> Family:
 
 
 def release() -> str:
-    """The installed version; 0.0.0 where driftmon runs from a folder without being installed."""
-    try:
-        return version(DISTRIBUTION)
-    except PackageNotFoundError:
-        return "0.0.0"
+    """Which driftmon this is."""
+    return __version__
 
 
 def in_catalogue_order(families: Iterable[Family]) -> list[Family]:

@@ -8,26 +8,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftmon.monitor.batch import Times
+from driftmon.monitor.batch import Batch, Receipt, Times
 from driftmon.stats.schema import Codes
 
 FUTURE_MS: Final = 60_000  # a record further ahead of the wall clock has a wrong clock, or a wrong unit
 NEVER_MS: Final = -(2**62)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Arrival:
     """bool[rows] each: too far ahead, and late; `watermark_ms` after the batch (None: no record yet)."""
 
     future: NDArray[np.bool_]
     late: NDArray[np.bool_]
     watermark_ms: int | None
+
+    @classmethod
+    def of_all(cls, rows: int, watermark_ms: int | None) -> Arrival:
+        """All in time."""
+        return cls(np.zeros(rows, dtype=np.bool_), np.zeros(rows, dtype=np.bool_), watermark_ms)
+
+    @cached_property
+    def kept(self) -> NDArray[np.bool_]:
+        return ~(self.future | self.late)
+
+    def receipt(self, batch: Batch) -> Receipt:
+        """What became of the batch; rows of `extra` are told apart."""
+        rejected, future = dict(batch.rejected), int(self.future.sum())
+        if future:
+            rejected["future"] = rejected.get("future", 0) + future
+        if batch.extra is None:
+            return Receipt(int(self.kept.sum()), int(self.late.sum()), rejected)
+        own = ~batch.extra
+        late_pairs = int((self.late & batch.extra).sum())
+        return Receipt(int((self.kept & own).sum()), int((self.late & own).sum()), rejected, late_pairs)
 
 
 def arrive(times_ms: Times, now_ms: int | None, watermark_ms: int | None, lateness_ms: int, pane_ms: int) -> Arrival:
@@ -44,6 +65,13 @@ def arrive(times_ms: Times, now_ms: int | None, watermark_ms: int | None, latene
         late = ((times_ms // pane_ms + 1) * pane_ms <= marks) & ~future
     last = int(marks[-1]) if len(marks) else NEVER_MS
     return Arrival(future, late, watermark_ms if last == NEVER_MS else last)
+
+
+def panes_of(times_ms: Times | None, kept: NDArray[np.bool_], now_ms: int, pane_ms: int) -> Times:
+    """int64[rows kept]: the pane of each; without times of their own that of `now_ms`."""
+    if not pane_ms:
+        return np.zeros(int(kept.sum()), dtype=np.int64)
+    return np.full(int(kept.sum()), now_ms // pane_ms) if times_ms is None else times_ms[kept] // pane_ms
 
 
 def by_pane(codes: Codes, panes: Times) -> Iterator[tuple[int, Codes]]:

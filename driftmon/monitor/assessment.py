@@ -20,8 +20,10 @@ from driftmon.monitor.judgement import Judgement, by_bound, by_evidence, by_flag
 from driftmon.monitor.panes import Ring, Window
 from driftmon.monitor.rules import Alert, Change, Rule, State, Verdict, change_of, step
 from driftmon.stats.columns import Floats
+from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.divergences import Pair
 from driftmon.stats.schema import Schema
+from driftmon.stats.sizing import reference_needed
 
 Key = tuple[int, int, int]  # rule, window, feature
 
@@ -108,6 +110,11 @@ class Assessment:
                     if rule.per == "stream":
                         self._step_stream(at, at_ms, first_ms + rule.notify_after_ms)
 
+    def watched(self, rule: int, window: int) -> NDArray[np.bool_]:
+        """bool[features]: those the rule judges in this window."""
+        found: NDArray[np.bool_] = self._watched[rule, window]
+        return found
+
     def _judge(
         self, at: tuple[int, int], values: Floats, pair: Pair, seen: Floats, evidence: Ring | None, at_ms: int
     ) -> Judgement | None:
@@ -191,20 +198,36 @@ class Assessment:
             found |= self.firing(rule)
         return found
 
+    def evidence_log10(self) -> Floats:
+        """float64[F]: of the first calibrated rule on the divergence that watches the feature; NaN before a pane has
+        closed. That of a rule on a mean stands in its alert only: it would need a label of its own."""
+        found = np.full(len(self._schema.names), np.nan)
+        for calibration in reversed([*self.calibrations.values()]):
+            if calibration.finding is not None and not calibration.mean:
+                found = np.where(calibration.watched, calibration.finding.log10, found)
+        return found
+
+    def reference_needed(self, dispersion: Dispersion) -> Floats:
+        """float64[F]: n that the smallest effect of a calibrated rule on the divergence wants; nothing without one."""
+        effects = [one.effect for one in self.calibrations.values() if not one.mean]
+        if not effects:
+            return np.zeros(0)
+        return reference_needed(self._schema.sizes.astype(np.float64), min(effects), dispersion.ratio)
+
     def insufficient(self, seen: Floats, floors: Floats) -> NDArray[np.bool_]:
-        """bool[features]: some rule cannot judge: by a threshold, in every window it watches there are too few
-        observations; by evidence, in every window noise alone (`floors` float64[W, F]) may reach the effect."""
-        found: NDArray[np.bool_] = seen.max(axis=0, initial=0) <= 0
+        """bool[..., F]: some rule cannot judge: by a threshold, in every window it watches there are too few
+        observations; by evidence, in every window noise alone (`floors` float64[..., W, F]) may reach the effect."""
+        found: NDArray[np.bool_] = seen.max(axis=-2, initial=0) <= 0
         for index, rule in enumerate(self._rules):
             calibration = self.calibrations.get(index)
             if calibration is not None:
                 floor = calibration.floor(floors, seen)
-                quiet = np.where(np.isnan(floor), np.inf, floor).min(axis=0, initial=np.inf)
+                quiet = np.where(np.isnan(floor), np.inf, floor).min(axis=-2, initial=np.inf)
                 found |= self._watched[index].any(axis=0) & (quiet > calibration.effect)
                 continue
             if rule.detector is not None:
                 continue
-            most = np.where(self._watched[index], seen, -1).max(axis=0, initial=-1)
+            most = np.where(self._watched[index], seen, -1).max(axis=-2, initial=-1)
             found |= (most >= 0) & (most < rule.min_observations)
         return found
 

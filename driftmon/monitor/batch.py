@@ -46,6 +46,12 @@ class Batch:
     weight: int = 1
     extra: NDArray[np.bool_] | None = None
 
+    def own_times_ms(self, stream: str) -> Times:
+        """Where a stream goes by them; ValueError where there are none."""
+        if self.times_ms is None:
+            raise ValueError(f"stream {stream} goes by event time, the batch has none: give it times_ms")
+        return self.times_ms
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:

@@ -8,13 +8,12 @@ hide dependence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
 
-from driftmon.monitor.arrival import by_pane
 from driftmon.monitor.batch import Times
 from driftmon.monitor.slots import COUNT, HOUR_MS, Slots, shares
 from driftmon.monitor.snapshot import Panes
@@ -26,6 +25,7 @@ ROWS: Final = 64  # rows of the smallest block where there is no time
 MAX_BYTES: Final = 64 * 2**20
 MAX_BLOCKS: Final = 2048
 LEAST_BLOCKS: Final = 64
+CELLS: Final = 2**18
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,25 @@ def blocks_of(schema: Schema, codes: Codes, times_ms: Times | None, pane_ms: int
         numbers, found = times_ms // pane_ms, Blocks("time", pane_ms)
         while len(np.unique(numbers)) > _most(schema.width):
             numbers, found = numbers // 2, Blocks("time", found.size * 2)
-    counts = {number: schema.count(run) for number, run in by_pane(codes, numbers)}
+    counts = dict(_counted(schema, codes, numbers))
     return Blocks(found.by, found.size, counts, int(numbers.max(initial=-1)) + 1)
+
+
+def _counted(schema: Schema, codes: Codes, numbers: Times) -> Iterator[tuple[int, Counts]]:
+    """The counts of each block; of as many blocks in one go as CELLS allow: there may be thousands of a few rows."""
+    if (numbers[1:] < numbers[:-1]).any():
+        order = np.argsort(numbers, kind="stable")
+        codes, numbers = codes[:, order], numbers[order]
+    distinct, starts = np.unique(numbers, return_index=True)
+    ends = np.append(starts[1:], len(numbers))
+    step = max(1, CELLS // max(1, schema.width))
+    for low in range(0, len(distinct), step):
+        first, last = starts[low : low + step], ends[low : low + step]
+        run = codes[:, first[0] : last[-1]]
+        offsets = np.repeat(np.arange(len(first)) * schema.width, last - first)
+        flat = (run + offsets)[run >= 0] if schema.skips.any() or schema.tally_names else (run + offsets).ravel()
+        table = np.bincount(flat, minlength=len(first) * schema.width).reshape(len(first), schema.width)
+        yield from zip(distinct[low : low + step].tolist(), table, strict=True)
 
 
 def _most(width: int) -> int:

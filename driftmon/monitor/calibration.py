@@ -9,6 +9,7 @@ A pane without observations says nothing: it neither raises nor ends an alarm.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,9 +19,9 @@ from numpy.typing import NDArray
 from driftmon.monitor import clearing, risen
 from driftmon.monitor.clearing import Segments
 from driftmon.monitor.lagged import Lagged
-from driftmon.monitor.panes import Ring
+from driftmon.monitor.panes import Ring, Window, finest_pane_ms
 from driftmon.monitor.references import Reference
-from driftmon.monitor.rules import Calibrated, Verdict
+from driftmon.monitor.rules import Calibrated, Rule, Verdict
 from driftmon.stats.bounds import bounds
 from driftmon.stats.columns import Floats
 from driftmon.stats.dispersion import Dispersion
@@ -133,6 +134,11 @@ class Calibration:
         self.finding = Finding(closed_pane, found.log_r, found.lag, flags, size, lower, before, segment, clear, heard)
         return self.finding
 
+    @property
+    def least_log_r(self) -> float:
+        """With less no feature is flagged, whatever the others have."""
+        return self.log_a + math.log(self.family) - math.log(len(self.watched))
+
     def once_in_ms(self, log_r: float) -> float:
         """Without drift, R as large as this arises in some feature of the family at most once in so long."""
         return math.exp(min(log_r - math.log(self.family), 700.0)) * self.pane_ms
@@ -173,6 +179,33 @@ class Calibration:
             return risen.over(rises, segments, found, self.effect, firing)
         schema, dispersion = self.weigher.schema, self.weigher.dispersion
         return clearing.over(schema, segments, found, dispersion, self.effect, self._pseudocount, firing)
+
+
+def calibrations_of(
+    rules: Sequence[Rule],
+    stream: str,
+    windows: tuple[Window, ...],
+    reference: Pair,
+    dispersion: Dispersion,
+    family: int | None,
+) -> dict[int, Calibration]:
+    """By rule, those that have something to weigh: a feature they watch, and panes. `family` None: they are alone."""
+    found: dict[int, Calibration] = {}
+    if family is None:
+        family = len(reference.schema.features) * max(sum(rule.calibrated is not None for rule in rules), 1)
+    finest_ms = finest_pane_ms(windows)
+    for index, rule in enumerate(rules):
+        if rule.calibrated is None or not finest_ms:
+            continue
+        watched = [
+            rule.judges(feature.kind) and any(rule.watches(stream, feature.name, w.name) for w in windows)
+            for feature in reference.schema.features
+        ]
+        if any(watched):
+            pane_ms = evidence_pane_ms(finest_ms, rule.calibrated.pane_ms)
+            schema, named = reference.schema, np.array(watched)
+            found[index] = Calibration(rule.calibrated, schema, reference, dispersion, pane_ms, family, named)
+    return found
 
 
 def evidence_pane_ms(finest_pane_ms: int, wanted_ms: int | None) -> int:

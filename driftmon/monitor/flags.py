@@ -67,6 +67,10 @@ class Flags:
                 by = reference if rule.detector.of == "surprisal" else None
                 self._watches[index, feature] = Watch(rule.detector, make, by)
 
+    @property
+    def watching(self) -> bool:
+        return bool(self._watches)
+
     def observe(self, batch: Batch, codes: Codes, kept: NDArray[np.bool_], now_ms: int | None, log_p: Floats) -> None:
         """Rows that were just counted; `now_ms` None where each has its own time. A row counts once, whatever its
         weight: rows that were left out by chance change no distribution."""

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from driftmon.monitor.calibration import BOUND_LEVEL, Calibration, Finding
 from driftmon.monitor.flags import Flagged
@@ -23,6 +22,7 @@ from driftmon.monitor.tallies import NAMES as SCORES
 from driftmon.stats.columns import Floats
 from driftmon.stats.dispersion import independent
 from driftmon.stats.divergences import Pair, kl_qp
+from driftmon.stats.special import ndtri
 
 TOP_BINS: Final = 3
 ONE_LOOK_LEVEL: Final = 0.999

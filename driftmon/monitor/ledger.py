@@ -72,14 +72,16 @@ class Ledger:
         self.first_ms = oldest_ms if self.first_ms is None else min(self.first_ms, oldest_ms)
         for name, column in batch.columns.items():
             for reason, rows in column.invalid.items():
-                times = int(kept[np.asarray(rows, dtype=np.int64)].sum()) * batch.weight
+                if not (times := int(kept[np.asarray(rows, dtype=np.int64)].sum()) * batch.weight):
+                    continue
                 self.invalid[(name, reason)] = self.invalid.get((name, reason), 0) + times
-        for index, feature in enumerate(self.schema.features):
-            column_of = batch.columns.get(feature.name)
-            absent = batch.rows if column_of is None else len(column_of.absent)
-            silent = 0 if column_of is None else len(column_of.uncounted)
-            if (0 if feature.absent == "missing" else absent) + silent < batch.rows:
-                self.last_ms[index] = now_ms
+        place, skips = self.schema.place, self.schema.skips
+        seen = ~skips
+        some = bool(skips.any())
+        for name, column in batch.columns.items():
+            if (some or len(column.uncounted)) and (index := place.get(name)) is not None:
+                seen[index] = (len(column.absent) if skips[index] else 0) + len(column.uncounted) < batch.rows
+        self.last_ms[seen] = now_ms
 
     def fold(self, end_ms: int | None) -> None:
         """Close the open panes that end by `end_ms` (None: all): they enter the rings, oldest first."""

@@ -102,6 +102,19 @@ def worth(schema: Schema, view: View) -> Floats:
     return np.asarray(view.counts * np.repeat(scale, schema.sizes))
 
 
+def weighed(counts: Counts, weight: int, width: int) -> tuple[Counts, Counts | None]:
+    """A state vector of rows that stand for `weight` records each, and its excess; of tallies nobody asks it.
+
+    >>> weighed(np.array([2, 7]), 3, width=1)
+    (array([ 6, 21]), array([12,  0]))
+    """
+    if weight == 1:
+        return counts, None
+    excess = counts * (weight * weight - weight)
+    excess[width:] = 0
+    return counts * weight, excess
+
+
 class Ring:
     """The last `length` panes of one window: `add` to a pane, `view` the window as of a pane. A pane is a state
     vector: `width` counts, then `tallies` other integers that add.
@@ -121,6 +134,7 @@ class Ring:
         self._total = np.zeros(width + tallies, dtype=np.int64)
         self._excess_total = np.zeros(width + tallies, dtype=np.int64)
         self._newest: int | None = None
+        self._oldest = 0  # no pane is older, where there is any
 
     def add(self, pane: int, counts: Counts, excess: Counts | None = None) -> None:
         """Add counts to a pane; one that has left the window already is past use and not kept."""
@@ -128,6 +142,7 @@ class Ring:
         if self._gone(pane):
             return
         held = self.panes.get(pane)
+        self._oldest = min(self._oldest, pane) if self.panes else pane
         self.panes[pane] = counts.copy() if held is None else held + counts
         self._total += counts
         if excess is not None:
@@ -142,6 +157,14 @@ class Ring:
             return self._view(counts, counts + self._excess_total if self.excess else counts)
         newest = current if self._newest is None else self._newest
         return self._decayed(newest)
+
+    def twin(self) -> Ring:
+        """One that goes on from here by itself."""
+        other = Ring(self.window, self._width, self.length, len(self._total) - self._width)
+        other.panes, other.excess = dict(self.panes), dict(self.excess)
+        other._newest, other._oldest = self._newest, self._oldest
+        other._total, other._excess_total = self._total.copy(), self._excess_total.copy()
+        return other
 
     def as_of(self, current: int) -> View:
         """The same of the panes there still are, without moving on: for a look from outside, at another's time.
@@ -195,19 +218,31 @@ class Ring:
         >>> ring.sums(8, np.array([1, 2, 5]), Schema(())).ravel().tolist()
         [3.0, 8.0, 8.0]
         """
-        steps = np.zeros((len(lag_panes), self._width))
-        for pane in self.panes:
-            step = int(np.searchsorted(lag_panes, newest - pane + 1))
-            if pane <= newest and step < len(steps):
-                steps[step] += self.worth(pane, schema)
-        return np.cumsum(steps, axis=0)
+        oldest = newest - int(lag_panes[-1])
+        held = sorted((pane for pane in self.panes if oldest < pane <= newest), reverse=True)
+        if not held:
+            return np.zeros((len(lag_panes), self._width))
+        if self.excess:
+            each = np.array([self.worth(pane, schema) for pane in held])
+        else:
+            each = np.array([self.panes[pane] for pane in held])[:, : self._width]
+        running = np.cumsum(each, axis=0)
+        within = np.searchsorted(newest - np.array(held) + 1, lag_panes, side="right")
+        return np.where(within[:, None] > 0, running[within - 1], 0).astype(np.float64)
 
     def _gone(self, pane: int) -> bool:
         return bool(self.window.pane_ms) and self._newest is not None and pane <= self._newest - self.length
 
     def _move_to(self, pane: int) -> None:
-        if self._newest is None or pane > self._newest:
-            self._newest = pane
-            for old in [held for held in self.panes if self._gone(held)]:
+        if self._newest is not None and pane <= self._newest:
+            return
+        self._newest = pane
+        if not self.window.pane_ms or not self.panes:
+            return
+        first = pane - self.length + 1
+        few = range(self._oldest, first)  # what has gone lies in it, mostly one pane; after a silence look at all held
+        for old in few if len(few) < len(self.panes) else [held for held in self.panes if held < first]:
+            if old in self.panes:
                 self._total -= self.panes.pop(old)
                 self._excess_total -= self.excess.pop(old, 0)
+        self._oldest = max(self._oldest, first)

@@ -5,7 +5,7 @@ Law: `evaluate` is a pure function of counts; equal counts give equal numbers, l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -66,6 +66,15 @@ def index_of(name: str, labels: Mapping[str, str] | None = None) -> int:
     return _INDEX[(name, *(labels or {}).values())]
 
 
+EVERY: Final = frozenset(_INDEX.values())
+_ROWS_OF_DIVERGENCES: Final = [(index_of(one.name, one.labels), one) for one in DIVERGENCES]
+_ROWS_OF_BOUNDS: Final = {
+    index_of("kl_divergence_lower_bound"): None,
+    index_of("kl_divergence_upper_bound"): None,
+}.keys()
+_ROWS_OF_NOISE: Final = {index_of("kl_divergence_debiased"), index_of("kl_noise_floor")} | _ROWS_OF_BOUNDS
+
+
 def evaluate(pair: Pair, kish: Floats, dispersion: Dispersion, tallies: Floats | None = None) -> Floats:
     """float64[D, features]: every quantity of one window, NaN where it has no meaning.
 
@@ -73,25 +82,34 @@ def evaluate(pair: Pair, kish: Floats, dispersion: Dispersion, tallies: Floats |
     window decays; `dispersion` says how much less yet, because they depend on one another. N = 0 leaves nothing but
     the counts themselves. `tallies` are those of the live counts, where features have some.
     """
-    phi = dispersion.average_at(kish)
-    values = np.full((len(QUANTITIES), len(pair.schema.features)), np.nan)
-    for divergence in DIVERGENCES:
-        values[index_of(divergence.name, divergence.labels)] = divergence.of(pair)
-    total = pair.live_total
-    floor = noise(pair, phi=phi, kish=np.divide(kish, total, out=np.ones(len(total)), where=total > 0))
-    values[index_of("kl_divergence_debiased")] = debiased(pair, floor)
-    values[index_of("kl_noise_floor")] = floor.floor_nats
-    lower, upper = bounds(pair, floor, kish / phi, phi)
-    values[index_of("kl_divergence_lower_bound")], values[index_of("kl_divergence_upper_bound")] = lower, upper
-    values[index_of("mean_surprisal")] = mean_surprisal(pair)
-    for name in RATIOS:
-        values[index_of(name)] = special_share(pair.q_raw, pair, name)
-    values[index_of("window_observations")] = total
-    values[index_of("effective_observations")] = kish / phi
-    values[index_of("missing_ratio") : index_of("window_observations"), total <= 0] = np.nan
+    values = of_counts(pair, kish, dispersion.average_at(kish))
     if tallies is not None and len(tallies):
         of_mean = dispersion.worst_at(pair.schema, kish)
         values[index_of(SCORES[0]) : index_of(SCORES[-1]) + 1] = scores(pair.schema, pair.live, tallies, kish, of_mean)
+    return values
+
+
+def of_counts(pair: Pair, kish: Floats, phi: Floats, wanted: Set[int] = EVERY) -> Floats:
+    """The same but for tallies, with the overdispersion `phi` float64[features]; only the rows `wanted`, others NaN."""
+    values = np.full((len(QUANTITIES), len(pair.schema.features)), np.nan)
+    for row, divergence in _ROWS_OF_DIVERGENCES:
+        if row in wanted:
+            values[row] = divergence.of(pair)
+    total = pair.live_total
+    if wanted & _ROWS_OF_NOISE:
+        floor = noise(pair, phi=phi, kish=np.divide(kish, total, out=np.ones(len(total)), where=total > 0))
+        values[index_of("kl_divergence_debiased")] = debiased(pair, floor)
+        values[index_of("kl_noise_floor")] = floor.floor_nats
+        if wanted & _ROWS_OF_BOUNDS:
+            values[[*_ROWS_OF_BOUNDS]] = bounds(pair, floor, kish / phi, phi)
+    if index_of("mean_surprisal") in wanted:
+        values[index_of("mean_surprisal")] = mean_surprisal(pair)
+    for name in RATIOS:
+        if index_of(name) in wanted:
+            values[index_of(name)] = special_share(pair.q_raw, pair, name)
+    values[index_of("window_observations")] = total
+    values[index_of("effective_observations")] = kish / phi
+    values[index_of("missing_ratio") : index_of("window_observations"), total <= 0] = np.nan
     return values
 
 

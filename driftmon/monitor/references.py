@@ -32,7 +32,8 @@ from driftmon.monitor.slots import Slots, slots_of
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.monitor.tallies import sums_of
 from driftmon.stats import dispersion
-from driftmon.stats.columns import Floats, named_columns
+from driftmon.stats.coded import encoded
+from driftmon.stats.columns import Floats, as_array, named_columns
 from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.edges import FeatureSpec, Kind
 from driftmon.stats.schema import Schema
@@ -241,7 +242,12 @@ def reference_of(columns: Any, specs: Sequence[FeatureSpec] | None = None) -> Sn
 
 
 def _kind(values: Any) -> Kind:
-    listed = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
+    if (found := encoded(values)) is not None:
+        return "categorical" if len(found[0]) and found[0].max() >= 0 else "numeric"
+    array = values if isinstance(values, np.ndarray) else as_array(values)
+    if array is not None and array.dtype.kind in "iuf":
+        return "numeric"
+    listed = list(values) if array is None else array.tolist()
     some = [value for value in listed if value is not None and not (isinstance(value, float) and math.isnan(value))]
     if some and all(isinstance(value, (bool, np.bool_)) for value in some):
         return "boolean"

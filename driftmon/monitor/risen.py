@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from driftmon.monitor.clearing import CLEAR_RISK, Segments
 from driftmon.monitor.rules import Mean, TopBin
@@ -21,7 +20,8 @@ from driftmon.stats.columns import Floats
 from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.divergences import Pair
 from driftmon.stats.evidence import Evidence
-from driftmon.stats.rises import Rise, lower_edges, moments
+from driftmon.stats.rises import Rise, middles, moments
+from driftmon.stats.special import ndtri
 
 LEAST: Final = 1e-300  # no rows with a score: no shares of them
 STRONGEST: Final = 3
@@ -31,7 +31,7 @@ def rise_of(mean: Mean, pair: Pair, dispersion: Dispersion) -> Rise:
     """What the reference of the pair fixes of a bet on this mean."""
     if mean == "surprisal":
         return Rise.of_surprisal(pair, dispersion)
-    return Rise(pair.schema, pair.reference, lower_edges(pair.schema), dispersion)
+    return Rise(pair.schema, pair.reference, middles(pair.schema), dispersion)
 
 
 def measure(pair: Pair, scores: Floats, phi: Floats, level: float) -> tuple[Floats, Floats, Floats]:

@@ -6,13 +6,16 @@ JSON, a feature a line, so that it can be read, compared and written by hand or 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from driftmon.monitor.panes import Window
@@ -27,7 +30,7 @@ FORMAT: Final = "driftmon.snapshot"
 VERSION: Final = 1
 
 BINNINGS: Mapping[str, Callable[[Mapping[str, Any]], Binning]] = {
-    "numeric": lambda entry: numeric.Binning(tuple(float(edge) for edge in entry["edges"])),
+    "numeric": lambda entry: numeric.Binning(tuple(map(float, entry["edges"]))),
     "categorical": lambda entry: categorical.Binning(tuple(map(str, entry["categories"]))),
     "boolean": lambda entry: boolean.Binning(),
     "log_loss": lambda entry: log_loss.Binning(
@@ -75,7 +78,7 @@ class Snapshot:
         except ValueError as fault:
             raise SnapshotError(str(fault)) from fault
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """16 hex digits over bins and counts: two daemons compare with the same reference where it agrees."""
         return hashlib.sha256(self.schema.fingerprint.encode() + self.counts.tobytes()).hexdigest()[:16]
@@ -189,12 +192,7 @@ def _windows(shapes: Iterable[Mapping[str, Any]]) -> list[Window]:
 
 
 def _read(data: bytes) -> Snapshot:
-    try:
-        tree = json.loads(data)
-    except (ValueError, RecursionError) as fault:
-        raise SnapshotError(
-            f"not a snapshot: {fault}; expected JSON as `driftmon reference build` writes it"
-        ) from fault
+    tree = _tree(data)
     if not isinstance(tree, dict) or tree.get("format") != FORMAT:
         raise SnapshotError(f'not a snapshot: "format" must be "{FORMAT}"')
     if tree.get("version") != VERSION:
@@ -235,6 +233,18 @@ def _read(data: bytes) -> Snapshot:
         slots=slots,
         excess=_read_excess(tree.get("excess"), rings, schema),
     )
+
+
+def _tree(data: bytes) -> Any:
+    """The JSON; what msgspec refuses is left to the other, which is a third as fast and says what is wrong."""
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):
+        return msgspec.json.decode(data)
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as fault:
+        raise SnapshotError(
+            f"not a snapshot: {fault}; expected JSON as `driftmon reference build` writes it"
+        ) from fault
 
 
 def _read_panes(
@@ -299,7 +309,7 @@ def _feature(entry: Mapping[str, Any]) -> Feature:
 def _counts(numbers: list[int], size: int) -> Counts:
     if not isinstance(numbers, list) or len(numbers) != size:
         raise SnapshotError(f"{len(numbers)} counts where {size} bins are: one count a bin, special bins included")
-    if not all(type(number) is int and 0 <= number < 2**62 for number in numbers):
+    if not set(map(type, numbers)) <= {int} or not 0 <= min(numbers, default=0) <= max(numbers, default=0) < 2**62:
         raise SnapshotError("counts must be whole numbers, 0 or more")
     return np.array(numbers, dtype=np.int64)
 

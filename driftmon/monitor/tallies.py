@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
-from scipy.special import ndtri
 
 from driftmon.stats.columns import Floats
 from driftmon.stats.losses import NAT, WORD
 from driftmon.stats.schema import Counts, Schema
+from driftmon.stats.special import ndtri
 
 HIGH: Final = "_hi"
 LOW: Final = "_lo"

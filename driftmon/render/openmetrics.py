@@ -1,4 +1,4 @@
-"""Families of samples -> the two text formats Prometheus reads: 0.0.4 and OpenMetrics 1.0.
+"""Samples -> the two text formats Prometheus reads: 0.0.4 and OpenMetrics 1.0.
 
 Law: every sample is one line whatever the data holds, and two different label values stay
 different. A value that is not finite has no meaning here, and a sample without meaning is absent.
@@ -12,8 +12,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
-from typing import Final, TypeAlias
+from itertools import accumulate, groupby
+from operator import attrgetter
+from typing import Final, Protocol, TypeAlias
 
 from driftmon.render.catalogue import Metric
 
@@ -23,6 +24,7 @@ UNSAFE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]|\\\\(?=u[0-9a-f]{4})"
 )
 OPENMETRICS: Final = "application/openmetrics-text"
+END: Final = b"# EOF\n"
 TEXT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -36,7 +38,19 @@ class Histogram:
 
 
 Value: TypeAlias = float | Histogram
-Render: TypeAlias = "Callable[[Iterable[Family]], bytes]"
+Render: TypeAlias = "Callable[[Iterable[Piece]], bytes]"
+
+
+class Piece(Protocol):
+    """One metric with its samples, or some of them."""
+
+    @property
+    def metric(self) -> Metric: ...
+    @property
+    def samples(self) -> Sequence[tuple[tuple[str, ...], Value]]: ...
+    def lines(self) -> bytes:
+        """A line of each sample, the same in both formats, begun by a line feed."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +60,24 @@ class Family:
     metric: Metric
     samples: Sequence[tuple[tuple[str, ...], Value]]
 
+    def lines(self) -> bytes:
+        return "".join(f"\n{line}" for line in _lines(self)).encode()
 
-def render_text(families: Iterable[Family]) -> bytes:
-    """Text format 0.0.4.
+
+def render_text(pieces: Iterable[Piece]) -> bytes:
+    """Text format 0.0.4; pieces of one metric stand side by side.
 
     >>> print(render_text([Family(Metric("a_total", "counter", "", "All."), [((), 3.0)])]).decode(), end="")
     # HELP a_total All.
     # TYPE a_total counter
     a_total 3.0
     """
-    return "".join(_text(family) for family in families).encode()
+    return _rendered(pieces, _text_head)
 
 
-def render_openmetrics(families: Iterable[Family]) -> bytes:
+def render_openmetrics(pieces: Iterable[Piece]) -> bytes:
     """OpenMetrics 1.0: families without `_total`, `# UNIT`, and `# EOF`, without which it is cut short."""
-    return ("".join(_openmetrics(family) for family in families) + "# EOF\n").encode()
+    return _rendered(pieces, _openmetrics_head) + END
 
 
 def choose(accept: str) -> tuple[Render, str]:
@@ -94,31 +111,45 @@ def _accepted(accept: str) -> Iterator[tuple[str, str, float]]:
             continue
 
 
-def _text(family: Family) -> str:
-    metric = family.metric
-    lines = list(_lines(family))
+def _rendered(pieces: Iterable[Piece], head: Callable[[Metric], str]) -> bytes:
+    """A metric without samples is left out with its head."""
+    found = (
+        (metric, b"".join(piece.lines() for piece in some)) for metric, some in groupby(pieces, attrgetter("metric"))
+    )
+    return b"".join(part for metric, lines in found if lines for part in (head(metric).encode(), lines, b"\n"))
+
+
+def _text_head(metric: Metric) -> str:
     kind = "gauge" if metric.kind == "info" else metric.kind
     help_text = metric.help.replace("\\", "\\\\").replace("\n", "\\n")
-    return f"# HELP {metric.name} {help_text}\n# TYPE {metric.name} {kind}\n{''.join(lines)}" if lines else ""
+    return f"# HELP {metric.name} {help_text}\n# TYPE {metric.name} {kind}"
 
 
-def _openmetrics(family: Family) -> str:
-    metric = family.metric
-    lines = list(_lines(family))
-    if not lines:
-        return ""
-    head = f"# HELP {metric.family} {_escaped(metric.help)}\n# TYPE {metric.family} {metric.kind}\n"
-    return head + (f"# UNIT {metric.family} {metric.unit}\n" if metric.unit else "") + "".join(lines)
+def _openmetrics_head(metric: Metric) -> str:
+    head = f"# HELP {metric.family} {_escaped(metric.help)}\n# TYPE {metric.family} {metric.kind}"
+    return head + (f"\n# UNIT {metric.family} {metric.unit}" if metric.unit else "")
+
+
+def labelled(metric: Metric, values: Sequence[str]) -> str:
+    """A series as it stands on its line.
+
+    >>> labelled(Metric("a_total", "counter", "", "", ("x", "y")), ("1", "2"))
+    'a_total{x="1",y="2"}'
+    """
+    labels = _labels(metric, values)
+    return f"{metric.name}{{{labels}}}" if labels else metric.name
+
+
+def _labels(metric: Metric, values: Sequence[str]) -> str:
+    return ",".join([f'{label}="{label_text(value)}"' for label, value in zip(metric.labels, values, strict=True)])
 
 
 def _lines(family: Family) -> Iterator[str]:
-    name, prefixes = family.metric.name, [f'{label}="' for label in family.metric.labels]
     for values, value in family.samples:
-        labels = ",".join([prefix + label_text(text) + '"' for prefix, text in zip(prefixes, values, strict=True)])
         if isinstance(value, Histogram):
-            yield from _buckets(name, labels, value)
+            yield from _buckets(family.metric.name, _labels(family.metric, values), value)
         elif math.isfinite(value):
-            yield f"{name}{{{labels}}} {float(value)!r}\n" if labels else f"{name} {float(value)!r}\n"
+            yield f"{labelled(family.metric, values)} {float(value)!r}"
 
 
 def _buckets(name: str, labels: str, histogram: Histogram) -> Iterator[str]:
@@ -126,9 +157,9 @@ def _buckets(name: str, labels: str, histogram: Histogram) -> Iterator[str]:
     count = 0
     for bound, count in zip((*histogram.bounds, math.inf), accumulate(histogram.counts), strict=True):
         text = "+Inf" if bound == math.inf else repr(float(bound))
-        yield f'{name}_bucket{{{before}le="{text}"}} {float(count)!r}\n'
-    yield f"{name}_count{around} {float(count)!r}\n"
-    yield f"{name}_sum{around} {float(histogram.total)!r}\n"
+        yield f'{name}_bucket{{{before}le="{text}"}} {float(count)!r}'
+    yield f"{name}_count{around} {float(count)!r}"
+    yield f"{name}_sum{around} {float(histogram.total)!r}"
 
 
 @lru_cache(maxsize=65_536)  # the same few names stand on thousands of lines

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-from scipy.special import ndtri
 
 from driftmon.render.rule_text import Group, Recording
 from driftmon.stats.poisson import poisson_moments
+from driftmon.stats.special import ndtri
 
 FLEET: Final = "cluster, namespace, job"
 STREAM: Final = f"{FLEET}, stream"

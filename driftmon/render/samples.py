@@ -1,4 +1,7 @@
-"""Where each metric of the catalogue finds its samples in a report: one small function each, and a table of them."""
+"""Where each metric of the catalogue finds its samples in a report: which series there are, and their values.
+
+Law: series depend on what a configuration fixes, values on the report; a series without a value now is NaN.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from driftmon.monitor.quantities import QUANTITIES, index_of
 from driftmon.monitor.report import Report
-from driftmon.monitor.rules import State
 from driftmon.render.catalogue import INVALID_REASONS, OWN_VALUES, PREFIX, Metric, StreamFacts, judged_windows
+from driftmon.render.columns import Series
 from driftmon.stats.columns import Floats
 
-Samples: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
+Labels: TypeAlias = tuple[str, ...]
 QUANTITY_METRICS: Final = frozenset(quantity.metric for quantity in QUANTITIES)
 SPECIAL: Final[Mapping[str, Literal["missing", "invalid", "unseen"]]] = {
     "driftmon_missing_values_total": "missing",
@@ -22,19 +28,33 @@ SPECIAL: Final[Mapping[str, Literal["missing", "invalid", "unseen"]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Exported:
     """A report and the positions of its features that are exported."""
 
     report: Report
-    features: tuple[int, ...]
+    features: NDArray[np.int64]
 
     @property
     def stream(self) -> str:
         return self.report.stream
 
-    def named(self) -> Iterator[tuple[int, str]]:
-        return ((index, self.report.schema.names[index]) for index in self.features)
+    @property
+    def names(self) -> list[str]:
+        return [self.report.schema.names[index] for index in self.features.tolist()]
+
+    def having(self, metric: Metric) -> NDArray[np.int64]:
+        """The features whose kind has the metric."""
+        features = self.report.schema.features
+        return np.array([at for at in self.features.tolist() if features[at].kind in metric.only], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """`labels` of the series of one stream, in order; `values`, one for each of them."""
+
+    labels: Callable[[Metric, Exported], Iterable[Labels]]
+    values: Callable[[Series, Exported], Floats]
 
 
 def facts_of(report: Report) -> StreamFacts:
@@ -44,176 +64,204 @@ def facts_of(report: Report) -> StreamFacts:
     return StreamFacts(report.stream, kinds, {f.name: f.binning.size for f in features}, report.windows)
 
 
-def quantity(metric: Metric, one: Exported) -> Samples:
-    """A row of the report's values; where it comes in twos, both."""
+def _own_values(metric: Metric) -> tuple[dict[str, str], ...]:
+    """The labels of each row of the report's values that the metric is made of."""
     label = next((label for label in metric.labels if label in OWN_VALUES), None)
-    names = [(index, name) for index, name in one.named() if one.report.schema.features[index].kind in metric.only]
-    for own in OWN_VALUES[label] if label else (None,):
-        row = index_of(metric.quantity, {label: own} if label and own else {})
-        for at, window in enumerate(one.report.windows):
-            tail = (window.name,) if own is None else (window.name, own)
-            values = one.report.values[at, row].tolist()
-            for index, name in names:
-                if math.isfinite(values[index]):
-                    yield (one.stream, name, *tail), values[index]
+    return ({},) if label is None else tuple({label: own} for own in OWN_VALUES[label])
 
 
-def _status(_: Metric, one: Exported) -> Samples:
-    report = one.report
-    names = [name for _, name in one.named()] if report.schema.features else report.statuses
-    for name in names:
-        if name in report.statuses:
-            yield (one.stream, name), float(report.statuses[name])
+def _per_window(metric: Metric, one: Exported) -> Iterator[Labels]:
+    names = [one.report.schema.names[index] for index in one.having(metric).tolist()]
+    for own in _own_values(metric):
+        for window in one.report.windows:
+            yield from ((one.stream, name, window.name, *own.values()) for name in names)
 
 
-def _overdispersion(_: Metric, one: Exported) -> Samples:
-    return _per_feature(one, one.report.overdispersion)
+def _quantity(series: Series, one: Exported) -> Floats:
+    rows = [index_of(series.metric.quantity, own) for own in _own_values(series.metric)]
+    having = one.having(series.metric)
+    return np.concatenate([one.report.values[:, row][:, having].ravel() for row in rows])
 
 
-def _evidence(_: Metric, one: Exported) -> Samples:
-    return ((labels, value) for labels, value in _per_feature(one, one.report.evidence_log10) if math.isfinite(value))
+def _per_feature(_: Metric, one: Exported) -> Iterator[Labels]:
+    return ((one.stream, name) for name in one.names)
 
 
-def _observations(_: Metric, one: Exported) -> Samples:
-    if one.report.lifetime is not None and one.features:
-        totals = one.report.schema.totals(one.report.lifetime.counts.astype(float)).tolist()
-        for index, name in one.named():
-            yield (one.stream, name), totals[index]
+def _absent(series: Series) -> Floats:
+    return np.full(len(series.labels), np.nan)
 
 
-def _special(metric: Metric, one: Exported) -> Samples:
-    if one.report.lifetime is not None:
-        places = one.report.schema.special_bins(SPECIAL[metric.name]).tolist() if one.features else []
-        for index, name in one.named():
-            if places[index] >= 0:
-                yield (one.stream, name), float(one.report.lifetime.counts[places[index]])
+def _of_features(find: Callable[[Report], Floats]) -> Source:
+    """One number of each feature; none where the report has an empty vector."""
+
+    def values(series: Series, one: Exported) -> Floats:
+        found = find(one.report)
+        return found[one.features].astype(float) if len(found) else _absent(series)
+
+    return Source(_per_feature, values)
 
 
-def _reasons(_: Metric, one: Exported) -> Samples:
-    if one.report.lifetime is not None:
-        for index, name in one.named():
-            for reason in INVALID_REASONS[one.report.schema.features[index].kind]:
-                yield (one.stream, name, reason), float(one.report.lifetime.invalid.get((name, reason), 0))
+def _observations(report: Report) -> Floats:
+    return np.zeros(0) if report.lifetime is None else report.schema.totals(report.lifetime.counts.astype(float))
 
 
-def _surprisal(_: Metric, one: Exported) -> Samples:
-    if one.report.lifetime is not None:
-        yield from _per_feature(one, one.report.lifetime.surprisal_nats)
+def _surprisal(report: Report) -> Floats:
+    return np.zeros(0) if report.lifetime is None else report.lifetime.surprisal_nats
 
 
-def _last_observation(_: Metric, one: Exported) -> Samples:
-    if one.report.lifetime is not None:
-        seen = one.report.lifetime.last_observation_ms / 1000
-        yield from ((labels, seconds) for labels, seconds in _per_feature(one, seen) if seconds > 0)
+def _last_observation(report: Report) -> Floats:
+    if report.lifetime is None:
+        return np.zeros(0)
+    seen = report.lifetime.last_observation_ms / 1000
+    return np.where(seen > 0, seen, np.nan)
 
 
-def _drift_seconds(_: Metric, one: Exported) -> Samples:
-    return _per_feature(one, one.report.drift_seconds)
+def _reference_observations(report: Report) -> Floats:
+    return report.pairs[0].reference_total if report.pairs else np.zeros(0)
 
 
-def _evaluated_seconds(_: Metric, one: Exported) -> Samples:
-    return _per_feature(one, one.report.evaluated_seconds)
+def _watched(_: Metric, one: Exported) -> Iterator[Labels]:
+    """The exported features, or those a reference is gathered of."""
+    names = one.names if one.report.schema.features else one.report.statuses
+    return ((one.stream, name) for name in names)
 
 
-def _per_feature(one: Exported, values: Floats) -> Samples:
-    for index, name in one.named():
-        if index < len(values):
-            yield (one.stream, name), float(values[index])
+def _status(series: Series, one: Exported) -> Floats:
+    return np.array([one.report.statuses.get(labels[1], math.nan) for labels in series.labels], dtype=float)
 
 
-def _window_bins(_: Metric, one: Exported) -> Samples:
-    for at, window in enumerate(one.report.windows):
-        for name, label, count in _per_bin(one, one.report.pairs[at].live):
-            yield (one.stream, name, window.name, label), count
+def _special(metric: Metric, one: Exported) -> Iterator[Labels]:
+    places = one.report.schema.special_bins(SPECIAL[metric.name])
+    return ((one.stream, one.report.schema.names[at]) for at in one.features.tolist() if places[at] >= 0)
 
 
-def _lifetime_bins(_: Metric, one: Exported) -> Samples:
-    if one.report.lifetime is not None:
-        for name, label, count in _per_bin(one, one.report.lifetime.counts.astype(float)):
-            yield (one.stream, name, label), count
+def _special_counts(series: Series, one: Exported) -> Floats:
+    if one.report.lifetime is None:
+        return _absent(series)
+    places = one.report.schema.special_bins(SPECIAL[series.metric.name])[one.features]
+    return one.report.lifetime.counts[places[places >= 0]].astype(float)
 
 
-def _reference_bins(_: Metric, one: Exported) -> Samples:
-    for pair in one.report.pairs[:1]:
-        for name, label, share in _per_bin(one, pair.p):
-            yield (one.stream, name, label), share
+def _reasons(_: Metric, one: Exported) -> Iterator[Labels]:
+    for at, name in zip(one.features.tolist(), one.names, strict=True):
+        yield from ((one.stream, name, reason) for reason in INVALID_REASONS[one.report.schema.features[at].kind])
 
 
-def _bin_numbers(_: Metric, one: Exported) -> Samples:
-    for index, name in one.named():
-        for number, label in enumerate(one.report.schema.features[index].binning.labels()):
-            yield (one.stream, name, label), float(number)
+def _reason_counts(series: Series, one: Exported) -> Floats:
+    if one.report.lifetime is None:
+        return _absent(series)
+    return _placed(series, (((one.stream, *key), times) for key, times in one.report.lifetime.invalid.items()))
 
 
-def _per_bin(one: Exported, flat: Floats) -> Iterator[tuple[str, str, float]]:
+def _placed(series: Series, found: Iterable[tuple[Labels, float]]) -> Floats:
+    """The few that are not 0, each in its place."""
+    values = np.zeros(len(series.labels))
+    for labels, value in found:
+        if (at := series.places.get(labels)) is not None:
+            values[at] = value
+    return values
+
+
+def _bins(metric: Metric, one: Exported) -> Iterator[Labels]:
+    windows = [(window.name,) for window in one.report.windows] if metric.window else [()]
+    for window in windows:
+        for at, name in zip(one.features.tolist(), one.names, strict=True):
+            labels = one.report.schema.features[at].binning.labels()
+            yield from ((one.stream, name, *window, label) for label in labels)
+
+
+def _flat(one: Exported, vectors: Iterable[Floats]) -> Floats:
+    """Of vectors float64[width] the bins of the exported features."""
     schema = one.report.schema
-    for index, name in one.named():
-        for label, value in zip(
-            schema.features[index].binning.labels(), flat[schema.bins(index)].tolist(), strict=True
-        ):
-            yield name, label, value
+    kept = np.zeros(len(schema.features), dtype=np.bool_)
+    kept[one.features] = True
+    bins = np.repeat(kept, schema.sizes)
+    return np.concatenate([vector[bins] for vector in vectors] or [np.zeros(0)])
 
 
-def _reference_observations(_: Metric, one: Exported) -> Samples:
-    for pair in one.report.pairs[:1]:
-        yield from _per_feature(one, pair.reference_total)
+def _window_bins(_: Series, one: Exported) -> Floats:
+    return _flat(one, [pair.live for pair in one.report.pairs])
 
 
-def _pseudocount(_: Metric, one: Exported) -> Samples:
-    for pair in one.report.pairs[:1]:
-        yield (one.stream,), pair.pseudocount
+def _lifetime_bins(series: Series, one: Exported) -> Floats:
+    lifetime = one.report.lifetime
+    return _absent(series) if lifetime is None else _flat(one, [lifetime.counts.astype(float)])
 
 
-def _alert_state(_: Metric, one: Exported) -> Samples:
-    """Every judged (feature, window) of a rule; those that are neither pending nor firing are inactive."""
+def _reference_bins(series: Series, one: Exported) -> Floats:
+    return _flat(one, [one.report.pairs[0].p]) if one.report.pairs else _absent(series)
+
+
+def _bin_numbers(_: Series, one: Exported) -> Floats:
+    schema = one.report.schema
+    return _flat(one, [np.arange(schema.width) - np.repeat(schema.starts, schema.sizes).astype(float)])
+
+
+def _states(metric: Metric, one: Exported) -> Iterator[Labels]:
+    """Every judged (feature, window) of a rule."""
     facts = facts_of(one.report)
-    states = {alert.key: alert.state for alert in one.report.alerts}
     for rule in one.report.rules:
-        names = [(name, name) for _index, name in one.named()] if rule.per == "feature" else [(None, "")]
+        names = [(name, name) for name in one.names] if rule.per == "feature" else [(None, "")]
         for watched, name in names:
             for window in judged_windows(rule, facts, watched):
-                state = states.get((rule.name, one.stream, name, window.name), State.INACTIVE)
-                yield (one.stream, name, window.name, rule.name, rule.severity), float(state)
+                yield (one.stream, name, window.name, rule.name, rule.severity)
 
 
-def _reference_info(_: Metric, one: Exported) -> Samples:
-    if one.report.schema.features:
-        yield (one.stream, one.report.reference, one.report.reference_source), 1.0
+def _alert_states(series: Series, one: Exported) -> Floats:
+    """Those that are neither pending nor firing are inactive."""
+    found = (
+        ((alert.stream, alert.feature, alert.window, alert.rule.name, alert.rule.severity), float(alert.state))
+        for alert in one.report.alerts
+    )
+    return _placed(series, found)
 
 
-def _reference_timestamp(_: Metric, one: Exported) -> Samples:
-    if one.report.reference_built_ms is not None:
-        yield (one.stream,), one.report.reference_built_ms / 1000
+def _of_stream(find: Callable[[Exported], float | None]) -> Source:
+    """One number of the stream; none is no sample."""
+
+    def values(_: Series, one: Exported) -> Floats:
+        return np.array([find(one)], dtype=float)
+
+    return Source(lambda _, one: [(one.stream,)], values)
 
 
-def _limit_exceeded(_: Metric, one: Exported) -> Samples:
-    yield (one.stream,), float(len(one.report.schema.features) - len(one.features))
+def _pseudocount(one: Exported) -> float | None:
+    return one.report.pairs[0].pseudocount if one.report.pairs else None
 
 
-SOURCES: Final[Mapping[str, Callable[[Metric, Exported], Samples]]] = {
-    PREFIX + name: source
-    for name, source in {
-        "window_bin_observations": _window_bins,
-        "feature_status_code": _status,
-        "overdispersion_ratio": _overdispersion,
-        "evidence_log10": _evidence,
-        "observations_total": _observations,
-        "missing_values_total": _special,
-        "invalid_values_total": _special,
-        "unseen_values_total": _special,
-        "invalid_value_reasons_total": _reasons,
-        "surprisal_nats_total": _surprisal,
-        "last_observation_timestamp_seconds": _last_observation,
-        "drift_seconds_total": _drift_seconds,
-        "evaluated_seconds_total": _evaluated_seconds,
-        "bin_observations_total": _lifetime_bins,
-        "reference_bin_ratio": _reference_bins,
-        "bin_number": _bin_numbers,
-        "reference_observations": _reference_observations,
-        "smoothing_pseudocount": _pseudocount,
-        "alert_state": _alert_state,
-        "reference_info": _reference_info,
-        "reference_timestamp_seconds": _reference_timestamp,
-        "series_limit_exceeded": _limit_exceeded,
-    }.items()
+def _reference_built(one: Exported) -> float | None:
+    built_ms = one.report.reference_built_ms
+    return None if built_ms is None else built_ms / 1000
+
+
+def _limit_exceeded(one: Exported) -> float:
+    return len(one.report.schema.features) - len(one.features)
+
+
+SOURCES: Final[Mapping[str, Source]] = {
+    **dict.fromkeys(sorted(QUANTITY_METRICS), Source(_per_window, _quantity)),
+    **dict.fromkeys(SPECIAL, Source(_special, _special_counts)),
+    **{
+        PREFIX + name: source
+        for name, source in {
+            "window_bin_observations": Source(_bins, _window_bins),
+            "feature_status_code": Source(_watched, _status),
+            "overdispersion_ratio": _of_features(lambda report: report.overdispersion),
+            "evidence_log10": _of_features(lambda report: report.evidence_log10),
+            "observations_total": _of_features(_observations),
+            "invalid_value_reasons_total": Source(_reasons, _reason_counts),
+            "surprisal_nats_total": _of_features(_surprisal),
+            "last_observation_timestamp_seconds": _of_features(_last_observation),
+            "drift_seconds_total": _of_features(lambda report: report.drift_seconds),
+            "evaluated_seconds_total": _of_features(lambda report: report.evaluated_seconds),
+            "bin_observations_total": Source(_bins, _lifetime_bins),
+            "reference_bin_ratio": Source(_bins, _reference_bins),
+            "bin_number": Source(_bins, _bin_numbers),
+            "reference_observations": _of_features(_reference_observations),
+            "smoothing_pseudocount": _of_stream(_pseudocount),
+            "alert_state": Source(_states, _alert_states),
+            "reference_timestamp_seconds": _of_stream(_reference_built),
+            "series_limit_exceeded": _of_stream(_limit_exceeded),
+        }.items()
+    },
 }

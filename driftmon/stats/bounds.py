@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chndtr, ndtri
 
 from driftmon.stats.columns import Floats
 from driftmon.stats.divergences import Pair
 from driftmon.stats.noise import Noise, debiased, raw_kl
+from driftmon.stats.special import chndtr, ndtri
 
 
 def _ratio(pair: Pair) -> Floats:
@@ -28,15 +28,19 @@ def _ratio(pair: Pair) -> Floats:
 
 def log_spread(pair: Pair) -> Floats:
     """float64[F]: V, the variance of ln(q̂/p) over the live observations; about 2 KL unless rare bins carry it."""
-    ratio = _ratio(pair)
+    return _spread(pair, _ratio(pair))
+
+
+def _spread(pair: Pair, ratio: Floats) -> Floats:
     log = np.log(np.where(ratio > 0, ratio, 1.0))
     return np.maximum(np.add.reduceat(pair.q_raw * log**2, pair.schema.starts) - raw_kl(pair) ** 2, 0.0)
 
 
 def standard_error(pair: Pair, expected: Noise, effective: Floats, phi: Floats) -> Floats:
     """float64[F] nats: the standard error of the debiased KL; `effective` = N less overdispersion and decay."""
-    q, spread = pair.q_raw, log_spread(pair)
-    reference = np.maximum(np.add.reduceat(q * _ratio(pair), pair.schema.starts) - 1, 0.0)
+    ratio = _ratio(pair)
+    spread = _spread(pair, ratio)
+    reference = np.maximum(np.add.reduceat(pair.q_raw * ratio, pair.schema.starts) - 1, 0.0)
     known = (effective > 0) & (pair.reference_total > 0)
     live_part = np.divide(spread, effective, out=np.zeros(len(spread)), where=known)
     reference_part = np.divide(phi * reference, pair.reference_total, out=np.zeros(len(spread)), where=known)

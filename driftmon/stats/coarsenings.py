@@ -85,7 +85,7 @@ class Coarsenings:
         [1.0, 2.0, 4.0, 0.0, 0.0, 1.0, 3.0]
         """
         running = np.cumsum(per_bin, axis=-1)
-        before = np.concatenate((np.zeros((*running.shape[:-1], 1)), running), axis=-1)
+        before = np.concatenate((np.zeros((*running.shape[:-1], 1), running.dtype), running), axis=-1)
         runs = np.concatenate((self._cuts, self._bands), axis=1)
         return np.concatenate((per_bin, before[..., runs[2] + 1] - before[..., runs[1]]), axis=-1)
 

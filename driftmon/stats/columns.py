@@ -15,6 +15,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from driftmon.stats.coded import Coded, encoded
+
 Floats: TypeAlias = NDArray[np.float64]
 
 TEXT: Final = "text"  # text where a number or a boolean belongs
@@ -44,6 +46,11 @@ class Column:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def marked(self) -> bool:
+        """Whether some row is no value."""
+        return bool(self.invalid) or len(self.absent) > 0 or len(self.uncounted) > 0
 
 
 def number(value: object) -> float | str:
@@ -103,16 +110,58 @@ def column_of(kind: str, values: Any) -> Column:
     >>> column_of("categorical", ["a", None, 3]).values
     ['a', None, '3']
     """
-    array = values if isinstance(values, np.ndarray) else _as_array(values)
+    if kind != "any":
+        column = _plain(kind, values) if isinstance(values, list) else _encoded(kind, values)
+        if column is not None:
+            return column
+    array = values if isinstance(values, np.ndarray) else as_array(values)
     if kind == "any":
         return _raw(values if array is None else array)
     if array is not None:
         if array.ndim != 1:
             raise ValueError(f"a column has one dimension, this one has {array.ndim}: pass one value per row")
         if kind != "categorical" and array.dtype.kind in ("iuf" if kind == "numeric" else "iufb"):
-            return _numbers(array.astype(np.float64), kind)
+            return _numbers(array.astype(np.float64, copy=False), kind)
         values = array.tolist() if array.dtype.kind in "iufbU" else list(array)
     return _texts(values) if kind == "categorical" else _scalars(values, boolean if kind == "boolean" else number)
+
+
+PLAIN: Final[Mapping[str, set[type]]] = {
+    "numeric": {float, int, type(None), type(ABSENT)},
+    "boolean": {bool, type(None), type(ABSENT)},
+    "categorical": {str, type(None), type(ABSENT)},
+}
+
+
+def _plain(kind: str, values: list[Any]) -> Column | None:
+    """A list in which each value is what its kind asks for, if it is one: no step of Python's own per value."""
+    types = set(map(type, values))
+    if not types <= PLAIN[kind]:
+        return None
+    absent: list[int] = []
+    if type(ABSENT) in types:
+        absent = [row for row, value in enumerate(values) if value is ABSENT]
+        values = [None if value is ABSENT else value for value in values]
+    if kind == "categorical":
+        return Column(list(values), absent=absent)
+    try:
+        return Column(np.array(values, dtype=np.float64), absent=absent)
+    except OverflowError:  # an integer beyond float64
+        return None
+
+
+def _encoded(kind: str, values: Any) -> Column | None:
+    """A column of texts whose container has them by number, or numbers with gaps; None: it is something else."""
+    if kind != "categorical":
+        return None
+    if (found := encoded(values)) is None:
+        return None
+    codes, distinct = found
+    texts = [text(value) for value in distinct]
+    invalid = np.flatnonzero(np.isin(codes, [at for at, one in enumerate(texts) if isinstance(one, tuple)]))
+    readable = [None if isinstance(one, tuple) else one for one in texts]
+    column: Any = Coded(codes, readable)  # read as the list that it stands for
+    return Column(column, {NESTED: invalid.tolist()} if len(invalid) else {})
 
 
 def named_columns(table: Any) -> dict[str, Any]:
@@ -125,7 +174,7 @@ def named_columns(table: Any) -> dict[str, Any]:
     return {str(name): table[name] for name in names}
 
 
-def _as_array(values: Any) -> NDArray[Any] | None:
+def as_array(values: Any) -> NDArray[Any] | None:
     """The numpy array behind a pandas, polars or Arrow column; None for lists and other iterables."""
     to_numpy = getattr(values, "to_numpy", None)
     if to_numpy is None:
@@ -142,6 +191,7 @@ def _numbers(array: Floats, kind: str) -> Column:
     if kind == "boolean":
         wrong = np.flatnonzero(~np.isnan(array) & (array != 0.0) & (array != 1.0))
         if len(wrong):
+            array = array.copy()
             array[wrong] = math.nan
             return Column(array, {NUMBER: wrong.tolist()})
     return Column(array)

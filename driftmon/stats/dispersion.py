@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri
 
 from driftmon.stats.coarsenings import Coarsenings
 from driftmon.stats.columns import Floats
 from driftmon.stats.schema import Counts, Schema
+from driftmon.stats.special import chdtri
 
 MIN_BLOCKS: Final = 20  # fewer blocks say too little about a variance
 SUSPICION: Final = 2.5  # standard errors by which an average phi must exceed 1: 3 % of independent features do

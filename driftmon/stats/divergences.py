@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from driftmon.stats import nearly
 from driftmon.stats.binnings import categorical, numeric
 from driftmon.stats.columns import Floats
 from driftmon.stats.schema import Codes, Feature, Schema
+from driftmon.stats.special import rel_entr
 
 Terms: TypeAlias = Floats  # float64[width], one per bin
 Side: TypeAlias = tuple[Floats, Floats]  # counts of bins and totals of features
@@ -61,6 +62,17 @@ class Pair:
         reference, live = (np.array([*counts, *special], dtype=np.float64) for counts in (p, q))
         return cls(Schema((Feature("x", binning),)), reference, live, VANISHING)
 
+    def beside(self, live: Floats) -> Self:
+        """The same reference, with what was derived of it, beside other live counts."""
+        other = type(self)(self.schema, self.reference, live, self.pseudocount)
+        other.__dict__.update({name: self.__dict__[name] for name in OF_THE_REFERENCE if name in self.__dict__})
+        return other
+
+    @cached_property
+    def kept(self) -> dict[str, Any]:
+        """By name what others derive of the reference alone, for the pairs beside as well."""
+        return {}
+
     @cached_property
     def reference_total(self) -> Floats:
         """float64[features]: n, the reference's observations."""
@@ -98,17 +110,41 @@ class Pair:
         return _shares(self.schema, self.live, self.live_total)
 
     @cached_property
+    def raw_kl(self) -> Floats:
+        """float64[features]: KL(q̂||p) nats, see noise.py; NaN where nothing was observed."""
+        values = np.maximum(self.schema.totals(rel_entr(self.q_raw, self.p)), 0.0)
+        return np.where((self.live_total > 0) & (self.reference_total > 0), values, np.nan)
+
+    @cached_property
+    def p_regular(self) -> Floats:
+        """float64[width]: p renormalised over the regular bins; the special ones get none."""
+        return _within_regular(self.schema, self.p)
+
+    @cached_property
+    def reference_seen(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """bool[features] twice: the reference has anything at all, and anything in its regular bins."""
+        return self.reference_total > 0, self.schema.totals(self.reference * self.schema.regular) > 0
+
+    @cached_property
+    def live_seen(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """The same of the live counts."""
+        return self.live_total > 0, self.schema.totals(self.live * self.schema.regular) > 0
+
+    @cached_property
     def cumulative_difference(self) -> Floats:
         """float64[width]: F_Q - F_P over the regular bins, each distribution renormalised to them.
 
         Every feature's differences sum to zero, so one cumsum over all features is each feature's own.
         """
-        return np.cumsum(_within_regular(self.schema, self.q) - _within_regular(self.schema, self.p))
+        return np.cumsum(_within_regular(self.schema, self.q) - self.p_regular)
 
     def _smoothed(self, counts: Floats, totals: Floats) -> Floats:
         sizes = self.schema.sizes
         shares: Floats = (counts + self.pseudocount) / np.repeat(totals + self.pseudocount * sizes, sizes)
         return shares
+
+
+OF_THE_REFERENCE: Final = ("reference_total", "p", "log_p", "p_raw", "p_regular", "reference_seen", "kept")
 
 
 def _shares(schema: Schema, counts: Floats, totals: Floats) -> Floats:
@@ -310,10 +346,9 @@ class Divergence:
     def _has_value(self, pair: Pair) -> NDArray[np.bool_]:
         schema = pair.schema
         known = _ordered(schema) if self.ordered else np.ones(len(schema.features), dtype=np.bool_)
-        for needed, counts in ((self.needs_reference, pair.reference), (self.needs_live, pair.live)):
-            if needed:
-                known = known & (schema.totals(counts * schema.regular if self.ordered else counts) > 0)
-        return known
+        if self.needs_reference:
+            known = known & pair.reference_seen[self.ordered]
+        return known & pair.live_seen[self.ordered] if self.needs_live else known
 
 
 QP: Final = {"direction": "q_p"}

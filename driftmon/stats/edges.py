@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from driftmon.stats.binnings import boolean, categorical, log_loss, numeric
+from driftmon.stats.coded import Coded
 from driftmon.stats.columns import Column, Floats
 from driftmon.stats.schema import Absent, Feature
 
@@ -67,14 +69,27 @@ class FeatureSpec:
         return numeric.Binning(edges) if self.outcome is None else log_loss.Binning(edges, self.outcome)
 
 
-def vocabulary(values: object, top: int) -> tuple[str, ...]:
+def vocabulary(values: Any, top: int) -> tuple[str, ...]:
     """The most frequent categories, ties in the order of their text.
 
     >>> vocabulary(["b", "a", "c", "c", None], top=2)
     ('c', 'a')
     """
-    times = Counter(value for value in values if value is not None)  # type: ignore[attr-defined]
+    if isinstance(values, Coded):
+        times = _times(values)
+    else:
+        times = Counter(values)
+        del times[None]
     return tuple(sorted(times, key=lambda text: (-times[text], text))[:top])
+
+
+def _times(values: Coded) -> Counter[str]:
+    """Of the texts that occur; a container may know others, or one twice."""
+    times: Counter[str] = Counter()
+    for text, occurs in zip(values.texts, values.times().tolist(), strict=False):
+        if text is not None and occurs:
+            times[text] += occurs
+    return times
 
 
 def numeric_edges(values: Floats, bins: int, method: Method) -> tuple[float, ...]:
@@ -92,10 +107,10 @@ def numeric_edges(values: Floats, bins: int, method: Method) -> tuple[float, ...
         low, high = finite[_rank(len(finite), TAIL_CUTS[0])], finite[_rank(len(finite), TAIL_CUTS[-1])]
         if low < high:
             return tuple(np.unique(np.linspace(low, high, bins + 1)[1:-1]).tolist())
-    distinct = np.unique(finite)
-    if len(distinct) <= bins - 2:
-        return tuple(sorted({_cut(distinct, index) for index in range(len(distinct) + 1)}))
-    return _quantile_edges(finite, _levels(bins, method))
+    first = np.flatnonzero(np.append(True, finite[1:] != finite[:-1]))
+    if len(first) <= bins - 2:
+        return tuple(sorted({_cut(finite[first], index) for index in range(len(first) + 1)}))
+    return _quantile_edges(finite, first, _levels(bins, method))
 
 
 def _levels(bins: int, method: Method) -> Floats:
@@ -109,9 +124,9 @@ def _rank(size: int, level: float) -> int:
     return min(round(level * size), size - 1)
 
 
-def _quantile_edges(ordered: Floats, levels: Floats) -> tuple[float, ...]:
+def _quantile_edges(ordered: Floats, first: NDArray[np.int64], levels: Floats) -> tuple[float, ...]:
     """Cut at each level, or at the nearer end of the run of equal values there, so that a heavy value stands alone."""
-    distinct, first = np.unique(ordered, return_index=True)
+    distinct = ordered[first]
     ends = np.append(first, len(ordered))
     cuts = set()
     for level in levels:

@@ -16,13 +16,13 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri, gammaln, rel_entr, xlog1py, xlogy
 
 from driftmon.stats.coarsenings import Coarsenings
 from driftmon.stats.columns import Floats
 from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.divergences import Pair
 from driftmon.stats.schema import Schema
+from driftmon.stats.special import chdtri, gammaln, rel_entr, xlog1py, xlogy
 
 PANES: Final = 256  # the longest lag
 LAG_RATIO: Final = 1.5
@@ -140,11 +140,11 @@ class Tolerance:
         for view, group in zip(views[1:], self.pairs.groups, strict=True):
             if len(group.features):
                 view[:, group.features] = _log_mean(two[:, group.at], group.starts)
-        mixed = np.logaddexp.reduce(views + self._log_weights[:, None, :], axis=0)
+        mixed = np.logaddexp.reduce(views + self.log_weights[:, None, :], axis=0)
         return np.where(known | ~dependent, mixed, -np.inf)
 
     @cached_property
-    def _log_weights(self) -> Floats:
+    def log_weights(self) -> Floats:
         """float64[4, F]: ln of MIXTURE, shared out among the views that a feature has."""
         held = np.ones((len(MIXTURE), len(self.schema.features)))
         for view, group in enumerate(self.pairs.groups, start=1):

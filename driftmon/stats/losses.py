@@ -17,10 +17,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import entr, xlog1py
 
 from driftmon.stats.columns import Floats
 from driftmon.stats.schema import Codes
+from driftmon.stats.special import entr, xlog1py
 
 NAT: Final = 2**40  # units in a nat
 WORD: Final = 2**32  # a sum is kept as two int64: whole WORDs and the rest, room for 2^31 rows each

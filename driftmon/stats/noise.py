@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import gammaincinv, rel_entr
 
 from driftmon.stats.columns import Floats
 from driftmon.stats.divergences import Pair
+from driftmon.stats.gammas import gamma_quantile
 from driftmon.stats.poisson import poisson_moments, two_sample_moments
 
 LEAST_OBSERVATIONS: Final = 0.5  # one live against one reference observation; with less there is no noise to speak of
@@ -47,8 +47,7 @@ def raw_kl(pair: Pair) -> Floats:
 
     It is the G statistic over 2N, and the mean of -ln p(x) over the live observations less the entropy of q̂.
     """
-    values = np.maximum(pair.schema.totals(rel_entr(pair.q_raw, pair.p)), 0.0)
-    return np.where((pair.live_total > 0) & (pair.reference_total > 0), values, np.nan)
+    return pair.raw_kl
 
 
 def mean_surprisal(pair: Pair) -> Floats:
@@ -89,7 +88,7 @@ def _gamma(mu: Floats, variance: Floats, freedom: Floats, level: float, size: Fl
     """Mean, quantile and variance in nats of a gamma with these moments of 2 `size` KL."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         variance = variance * mu / (mu + freedom)
-        quantile = gammaincinv(mu**2 / variance, level) * variance / mu
+        quantile = gamma_quantile(mu**2 / variance, level) * variance / mu
     return mu / (2 * size), quantile / (2 * size), variance / (2 * size) ** 2
 
 

@@ -6,27 +6,39 @@ summed over the Poisson distribution itself, once, and looked up.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
-from scipy.special import gammaln, kl_div
 
 from driftmon.stats.columns import Floats
 from driftmon.stats.divergences import Pair
+from driftmon.stats.special import gammaln, kl_div
 
 SPARSEST: Final = 1e-6  # expected counts below it: at most one observation per bin matters
 FULLEST: Final = 200.0  # above it the moments approach their limits as 1/l
 GRID: Final = 1024  # points of the table, even in ln l: linear interpolation errs by 5e-5 of the value
-LIMITS: Final = np.array([[1.0], [2.0], [0.0]])  # of m, v and s in a well filled bin: chi-square with one degree
+PIECES: Final = 16  # of the grid, each summed no further than its own counts reach: a fifth of the time of one piece
+LIMITS: Final = (1.0, 2.0, 0.0)  # of m, v and s in a well filled bin: chi-square with one degree
 
 
 @cache
 def _table() -> Floats:
     """float64[3, GRID]: m, v and s by summing over the Poisson distribution itself."""
-    expected = np.geomspace(SPARSEST, FULLEST, GRID)[:, None]
-    count = np.arange(FULLEST + 14 * FULLEST**0.5)  # fourteen standard deviations: nothing is left above
-    chance = np.exp(count * np.log(expected) - expected - gammaln(count + 1))
+    return np.concatenate([_moments(*piece) for piece in _pieces()], axis=1)
+
+
+def _pieces() -> Iterator[tuple[Floats, Floats, Floats]]:
+    """Of the grid: l float64[rows, 1], the counts that may occur, float64[counts], and their chances."""
+    for piece in np.array_split(np.geomspace(SPARSEST, FULLEST, GRID), PIECES):
+        expected, most = piece[:, None], piece[-1]
+        count = np.arange(np.ceil(most + 14 * most**0.5) + 20)  # fourteen standard deviations: nothing is left above
+        yield expected, count, np.exp(count * np.log(expected) - expected - gammaln(count + 1))
+
+
+def _moments(expected: Floats, count: Floats, chance: Floats) -> Floats:
     share = 2 * kl_div(count, expected)
     mean = (chance * share).sum(axis=1)
     variance = (chance * (share - mean[:, None]) ** 2).sum(axis=1)
@@ -43,21 +55,22 @@ def poisson_moments(expected: Floats) -> tuple[Floats, Floats, Floats]:
     >>> [round(moment.item(), 3) for moment in poisson_moments(np.array(1.0))]
     [1.147, 1.365, 0.095]
     """
-    found = _interpolated(_table(), LIMITS.reshape(3, *[1] * expected.ndim), expected)
+    found = _interpolated(_table(), LIMITS, expected)
     sparse = expected < SPARSEST
     if sparse.any():  # c is 0, or 1 with probability l
         log = np.log(np.maximum(expected, 1e-300))
         few = np.stack((-2 * expected * log, 4 * expected * (1 + log) ** 2, -2 * expected * (1 + log)))
-        found = np.where(sparse, few, found)
+        found = list(np.where(sparse, few, np.stack(found)))
     return found[0], found[1], found[2]
 
 
 @lru_cache(maxsize=8)
 def _reference_table(pseudocount: float) -> Floats:
     """float64[4, GRID]: the moments of `reference_moments`, each times the power of l that levels it."""
-    expected = np.geomspace(SPARSEST, FULLEST, GRID)[:, None]
-    count = np.arange(FULLEST + 14 * FULLEST**0.5)
-    chance = np.exp(count * np.log(expected) - expected - gammaln(count + 1))
+    return np.concatenate([_of_reference(*piece, pseudocount) for piece in _pieces()], axis=1)
+
+
+def _of_reference(expected: Floats, count: Floats, chance: Floats, pseudocount: float) -> Floats:
     log = np.log((count + pseudocount) / expected)
     gap = (count + pseudocount) / expected - 1 - log
     centred = gap - (chance * gap).sum(axis=1)[:, None]
@@ -73,7 +86,7 @@ def reference_moments(expected: Floats, pseudocount: float) -> tuple[Floats, Flo
     >>> [round(moment.item(), 4) for moment in reference_moments(np.array(1000.0), 1.5)]
     [0.001, 0.001, 0.0, 0.001]
     """
-    limits = np.array([pseudocount - 0.5, 1.0, 0.5, pseudocount - 0.5]).reshape(4, *[1] * expected.ndim)
+    limits = (pseudocount - 0.5, 1.0, 0.5, pseudocount - 0.5)
     found = _interpolated(_reference_table(pseudocount), limits, expected)
     level = np.maximum(expected, SPARSEST)
     return found[0] / level, found[1] / level, found[2] / level**2, found[3] / level
@@ -87,23 +100,50 @@ def two_sample_moments(pair: Pair, live: Floats, reference: Floats) -> tuple[Flo
     degrees of freedom, 1 + N/n, are left to the caller.
     """
     sizes, starts = pair.schema.sizes, pair.schema.starts
-    expected, sampled = np.repeat(live, sizes) * pair.p, np.repeat(reference, sizes) * pair.p
+    expected = np.repeat(live, sizes) * pair.p
     m, v, s = poisson_moments(expected)
-    u, square, gap_variance, gap_covariance = reference_moments(sampled, pair.pseudocount)
-    shrunk = np.repeat(reference / (reference + pair.pseudocount * sizes), sizes)  # smoothing takes from full bins
-    square, u = square + 2 * np.log(shrunk) * u + np.log(shrunk) ** 2, u + np.log(shrunk)
-    excess = shrunk * (1 + pair.pseudocount / np.maximum(sampled, SPARSEST)) - 1  # E x - 1
-    mean = np.add.reduceat(m + 2 * expected * (excess - u), starts)
-    spread = np.add.reduceat(v + 4 * expected * square + 4 * expected**2 * gap_variance - 4 * u * s, starts)
-    with_live = np.add.reduceat(s - 2 * expected * u, starts)
-    with_reference = np.add.reduceat(2 * expected * gap_covariance, starts)
+    known = pair.kept.get("sampled")
+    if known is None or not np.array_equal(known.reference, reference):
+        known = pair.kept["sampled"] = _Sampled.of(pair, reference)
+    twice = 2 * expected
+    mean = np.add.reduceat(m + twice * known.gap, starts)
+    spread = np.add.reduceat(v + 2 * twice * (known.square + expected * known.gap_variance) - 4 * known.u * s, starts)
+    with_live = np.add.reduceat(s - twice * known.u, starts)
+    with_reference = np.add.reduceat(twice * known.gap_covariance, starts)
     return mean, spread - with_live**2 / live - with_reference**2 / reference
 
 
-def _interpolated(table: Floats, limits: Floats, expected: Floats) -> Floats:
+@dataclass(frozen=True, eq=False)
+class _Sampled:
+    """What two_sample_moments needs of a reference worth `reference` float64[features]; it stays for many looks."""
+
+    reference: Floats
+    u: Floats  # E ln x
+    square: Floats  # E ln² x
+    gap: Floats  # E x - 1 - ln x
+    gap_variance: Floats
+    gap_covariance: Floats
+
+    @classmethod
+    def of(cls, pair: Pair, reference: Floats) -> Self:
+        sizes = pair.schema.sizes
+        sampled = np.repeat(reference, sizes) * pair.p
+        u, square, gap_variance, gap_covariance = reference_moments(sampled, pair.pseudocount)
+        shrunk = np.repeat(reference / (reference + pair.pseudocount * sizes), sizes)  # smoothing takes from full bins
+        square, u = square + 2 * np.log(shrunk) * u + np.log(shrunk) ** 2, u + np.log(shrunk)
+        excess = shrunk * (1 + pair.pseudocount / np.maximum(sampled, SPARSEST)) - 1  # E x - 1
+        return cls(reference, u, square, excess - u, gap_variance, gap_covariance)
+
+
+def _interpolated(table: Floats, limits: Sequence[float], expected: Floats) -> list[Floats]:
     """Rows of a table over ln l; above FULLEST they approach their limits as 1/l."""
-    place = np.log(np.clip(expected, SPARSEST, FULLEST) / SPARSEST) * ((GRID - 1) / np.log(FULLEST / SPARSEST))
-    below = np.clip(place.astype(np.int64), 0, GRID - 2)
+    inside = np.minimum(np.maximum(expected, SPARSEST), FULLEST)
+    place = np.log(inside / SPARSEST) * ((GRID - 1) / np.log(FULLEST / SPARSEST))
+    below = np.minimum(place.astype(np.int64), GRID - 2)
     ratio = place - below
-    found = table[:, below] * (1 - ratio) + table[:, below + 1] * ratio
-    return np.asarray(limits + (found - limits) * np.minimum(1.0, FULLEST / np.maximum(expected, FULLEST)))
+    rest, above, near = 1 - ratio, below + 1, np.minimum(1.0, FULLEST / np.maximum(expected, FULLEST))
+    rows = []
+    for row, limit in zip(table, limits, strict=True):
+        found = row.take(below) * rest + row.take(above) * ratio
+        rows.append(limit + (found - limit) * near)
+    return rows

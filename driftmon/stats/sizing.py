@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from scipy.special import chdtri
 
 from driftmon.stats.columns import Floats
+from driftmon.stats.special import chdtri
 
 FEWER_BINS: Final = (10, 5)  # power against a shift of the mean at N = 300: 16 bins .30, 10 bins .39, 5 bins .50
 

@@ -3,7 +3,7 @@
 Law: the real command on a real state; imports alone are shown beside it. CPU is that of the process, so it says
 something on a busy machine too.
 
-    python -m tests.benchmarks.ready [--times 5] [--features 1000]
+    python -m tests.benchmarks.ready [--times 5] [--features 1000] [--short]
 """
 
 from __future__ import annotations
@@ -48,6 +48,12 @@ def cpu_s(pid: int) -> float:
     return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
+def address_of(kind: str, log: Path) -> str:
+    """Where a daemon listens, by its log; empty while it does not."""
+    found = re.search(rf"{kind} listens on http://([0-9.:]+)", log.read_text())
+    return found[1] if found else ""
+
+
 def restart(folder: Path) -> tuple[float, float]:
     """Wall and CPU seconds until it is ready."""
     command = [sys.executable, "-m", "driftmon", "run", "--config.file", str(folder / "driftmon.yaml"), *LOCAL]
@@ -57,9 +63,9 @@ def restart(folder: Path) -> tuple[float, float]:
         daemon = subprocess.Popen([*command, "--storage.path", str(folder / "state")], stderr=told)
     try:
         while daemon.poll() is None:
-            if found := re.search(r"web listens on (http://[0-9.:]+)", log.read_text()):
+            if address := address_of("web", log):
                 try:
-                    with urlopen(f"{found[1]}/-/ready") as reply:
+                    with urlopen(f"http://{address}/-/ready") as reply:
                         reply.read()
                     return time.perf_counter() - began_s, cpu_s(daemon.pid)
                 except URLError:  # not yet
@@ -78,11 +84,14 @@ def imports() -> tuple[float, float]:
     return took_s, sum(after[2:4]) - sum(before[2:4])
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--features", type=int, default=1000)
-    options = parser.parse_args()
+    parser.add_argument("--short", action="store_true", help="few features, once: only that it runs")
+    options = parser.parse_args(arguments)
+    if options.short:
+        options.times, options.features = 1, 5
     with tempfile.TemporaryDirectory() as name:
         made(Path(name), options.features)
         found: dict[str, list[tuple[float, float]]] = {"imports": [], "exec to ready": []}

@@ -17,7 +17,7 @@ from driftmon.monitor.quantities import QUANTITIES
 from driftmon.monitor.report import Report
 from driftmon.monitor.rules import Alert, Change, Rule, State
 from driftmon.render.notice import Notice
-from driftmon.render.pages.alerts import Receiver
+from driftmon.render.own import Receiver
 from driftmon.sinks import alertmanager, log
 from driftmon.sinks.base import Reject, Retry
 from driftmon.stats.schema import Schema

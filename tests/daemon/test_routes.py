@@ -26,7 +26,7 @@ def test_openapi_describes_the_routes_there_are() -> None:
             return lambda request: None
 
     anything: Any = Anything()
-    site = Site(anything, anything, anything, anything, anything)
+    site = Site(anything)
     assert paths(api_app(anything, anything, anything, site)) == set(OPENAPI["paths"])
     assert paths(web_app(anything)) == {"/metrics", "/-/healthy", "/-/ready"}
 

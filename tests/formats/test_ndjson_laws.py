@@ -220,6 +220,7 @@ def test_no_bytes_raise(data: bytes) -> None:
     assert batch.rows + sum(batch.rejected.values()) <= max(1, len(data))
 
 
+@settings(max_examples=40)
 @given(st.lists(RECORDS, min_size=1, max_size=4), st.randoms(use_true_random=False))
 def test_the_order_of_keys_changes_nothing(records: list[dict[str, Any]], chance: random.Random) -> None:
     """A decoder goes by the order of the first line that it sees."""
@@ -234,3 +235,26 @@ def test_the_order_of_keys_changes_nothing(records: list[dict[str, Any]], chance
     for first in (*records, records[0]):
         assert decoder.decode(json.dumps(shuffled(first)).encode() + b"\n").rows <= 1
         assert_equal(decoder.decode(b"\n".join([b"{}", *lines])), *oracle([b"{}", *lines]))
+
+
+@settings(max_examples=40)
+@given(LINES, st.integers(0, 5), st.integers(1, 4), st.sampled_from([LAYOUT, TIMED]))
+def test_a_sample_of_the_rows_is_what_it_is_among_all(
+    lines: list[bytes], start: int, step: int, layout: Layout
+) -> None:
+    data = b"\n".join([b"{}", *filter(is_plain, lines)])
+    whole, wanted = Decoder(layout).decode(data), slice(start, None, step)
+    some, rows = Decoder(layout).sampled(data, wanted)
+    assert (some.rows, rows) == (len(range(whole.rows)[wanted]), whole.rows)
+    for spec in SPECS:
+        assert plain(some.columns[spec.name])[0] == plain(whole.columns[spec.name])[0][wanted]
+
+
+@settings(max_examples=40)
+@given(LINES, LINES)
+def test_lines_read_after_bad_ones_are_read_the_same(before: list[bytes], lines: list[bytes]) -> None:
+    """After a line that does not fit a decoder reads line by line for a while."""
+    lines = [b"{}", *filter(is_plain, lines)]
+    decoder = Decoder(LAYOUT)
+    decoder.decode(b"\n".join([b'{"x":NaN}', *filter(is_plain, before)]))
+    assert_equal(decoder.decode(b"\n".join(lines)), *oracle(lines))

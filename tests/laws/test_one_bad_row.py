@@ -105,7 +105,8 @@ def test_every_accepted_record_adds_exactly_one_to_every_feature() -> None:
 
 def test_a_record_without_any_known_field_is_missing_in_all_of_them() -> None:
     monitor = Monitor(REFERENCE, (Window.everything(),))
-    assert monitor.observe({}).counted == 1
+    monitor.observe({})
+    assert monitor.flush().counted == 1
     assert monitor.observe_columns({"something else": [1, 2]}).counted == 2
     report = monitor.tick(0)
     assert [share(report, name, "missing_ratio") for name in "xcb"] == [1.0, 1.0, 1.0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pytest
 from hypothesis import given
@@ -29,6 +29,7 @@ from driftmon.render.openmetrics import (
     LABEL_BYTES,
     Family,
     Histogram,
+    Piece,
     choose,
     clean,
     render_openmetrics,
@@ -46,7 +47,7 @@ DAEMON = [
 class Theirs:
     """The same families, as a collector of prometheus_client."""
 
-    def __init__(self, ours: list[Family]) -> None:
+    def __init__(self, ours: Sequence[Piece]) -> None:
         self._ours = ours
 
     def collect(self) -> Iterator[TheirMetric]:
@@ -89,11 +90,11 @@ def samples_of(parsed: Iterable[TheirMetric]) -> set[tuple[object, ...]]:
 
 
 @pytest.fixture
-def everything(reports: Mapping[str, Report]) -> list[Family]:
-    return families(reports, Selection("full", "counters", 10**6)) + DAEMON
+def everything(reports: Mapping[str, Report]) -> list[Piece]:
+    return [*families(reports, Selection("full", "counters", 10**6)), *DAEMON]
 
 
-def test_text_equals_prometheus_client_sample_for_sample(everything: list[Family]) -> None:
+def test_text_equals_prometheus_client_sample_for_sample(everything: list[Piece]) -> None:
     registry = CollectorRegistry()
     registry.register(Theirs(everything))
     ours = samples_of(parse_text(render_text(everything).decode()))
@@ -101,7 +102,7 @@ def test_text_equals_prometheus_client_sample_for_sample(everything: list[Family
     assert len(ours) > 200
 
 
-def test_openmetrics_equals_prometheus_client_sample_for_sample(everything: list[Family]) -> None:
+def test_openmetrics_equals_prometheus_client_sample_for_sample(everything: list[Piece]) -> None:
     registry = CollectorRegistry()
     registry.register(Theirs(everything))
     theirs = generate_openmetrics(registry).decode()  # type: ignore[no-untyped-call]

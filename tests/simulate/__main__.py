@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.simulate import alarms, clearing, concept, dependence, families, fleet, looks, means, naming, placebo
+from tests.simulate import alarms, clearing, concept, dependence, families, fleet, looks, means, naming, placebo, words
 
 PARTS: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "floor": ("KL above its 99 % noise floor without drift, 4,000 looks each", lambda: looks.floor_table(4000)),
@@ -36,6 +36,10 @@ PARTS: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "means": (
         "A mean log loss that rises, panes of 100, n = 20,000, A = 10,000: rows to the alarm, median of 40 runs",
         lambda: means.table(40, 400, 20),
+    ),
+    "words": (
+        "The mean surprisal of words by topics, no rise: alarms in 120 runs of 100 panes, n = 20,000 each",
+        lambda: words.words_table(120, 100),
     ),
     "placebo": ("Flights with their days shuffled, A = 1,000 days", lambda: placebo.placebo_table(40)),
     "naming": ("Injected shifts, named by the first alert", lambda: naming.naming_table(16)),

@@ -99,14 +99,17 @@ LADDERS: Final[Mapping[str, tuple[str, Sequence[Callable[[], Any]], int]]] = {
     ),
     "KSWIN of the loss": (
         "loss",
-        [partial(drift.KSWIN, alpha=10.0**-d, seed=1) for d in (4, 6, 8)],
+        [partial(drift.KSWIN, alpha=10.0**-d, seed=1) for d in (4, 5, 6, 8)],
         5,
-    ),  # 0.7 ms a value
+    ),  # 0.7 ms each
     "DDM of the error": (
         "wrong",
         [partial(drift.binary.DDM, warm_start=500, drift_threshold=t) for t in (2.5, 3, 3.5, 4, 5, 6, 8)],
         1,
     ),
+    "EDDM of the error": ("wrong", [partial(drift.binary.EDDM, beta=b / 10) for b in range(9, 0, -1)], 1),
+    "HDDM_A of the error": ("wrong", [partial(drift.binary.HDDMA, drift_confidence=10.0**-d) for d in range(1, 9)], 1),
+    "HDDM_W of the error": ("wrong", [partial(drift.binary.HDDMW, drift_confidence=10.0**-d) for d in range(1, 9)], 1),
 }
 
 
@@ -146,18 +149,17 @@ def flags(detector: Any, values: Sequence[float]) -> Iterator[int]:
             yield row
 
 
-def fitted(
-    ladder: Sequence[Callable[[], Any]], control: Sequence[Sequence[float]], budget: int
-) -> Callable[[], Any] | None:
-    """The first rung with at most `budget` false alarms in all; None: all have more."""
+def fitted(ladder: Sequence[Callable[[], Any]], control: Sequence[Sequence[float]], budget: int) -> list[Any] | None:
+    """Of the first rung with at most `budget` false alarms in all the detectors, one a run, after their control; None:
+    all have more."""
     for make in ladder:
-        false = 0
-        for values in control:
-            false += sum(1 for _ in islice(flags(make(), values), budget + 1))
+        detectors, false = [make() for _ in control], 0
+        for detector, values in zip(detectors, control, strict=True):
+            false += sum(1 for _ in islice(flags(detector, values), budget + 1))
             if false > budget:
                 break
         else:
-            return make
+            return detectors
     return None
 
 
@@ -166,11 +168,11 @@ def waits(method: str, world: str, runs: int) -> Floats | None:
     series, ladder, part = LADDERS[method]
     runs = max(runs // part, 1)
     whole = [getattr(judged(world, seed), series).tolist() for seed in range(runs)]
-    make = fitted(ladder, [values[:CONTROL] for values in whole], int(runs * BUDGET))
-    if make is None:
+    detectors = fitted(ladder, [values[:CONTROL] for values in whole], int(runs * BUDGET))
+    if detectors is None:
         return None
-    found = [next((at for at in flags(make(), values) if at >= CONTROL), np.inf) for values in whole]
-    return np.array(found) - CONTROL + 1.0
+    after = zip(detectors, (values[CONTROL:] for values in whole), strict=True)
+    return np.array([next((at + 1.0 for at in flags(detector, values)), np.inf) for detector, values in after])
 
 
 def rise(world: str, runs: int) -> float:

@@ -19,10 +19,11 @@ from driftmon.stats.binnings import numeric
 from driftmon.stats.columns import Floats
 from driftmon.stats.dispersion import dispersion, independent
 from driftmon.stats.evidence import lags, weighed
-from driftmon.stats.rises import Rise, lower_edges
+from driftmon.stats.rises import Rise, middles
 from driftmon.stats.schema import Counts, Feature, Schema
 from tests.simulate.concept import flags
 from tests.simulate.tables import markdown
+from tests.simulate.worlds import correlated
 
 N: Final = 20_000  # rows of the reference
 PANE: Final = 100
@@ -40,20 +41,11 @@ class Losses:
 
     def draw(self, rng: np.random.Generator, runs: int, rows: int) -> Floats:
         """float64[runs, rows]: -ln p(label). Both what the model says and whether it is right go by chains."""
-        said, right = self._chain(rng, runs, rows), ndtr(self._chain(rng, runs, rows))
+        said, right = correlated(rng, runs, self.rho, rows), ndtr(correlated(rng, runs, self.rho, rows))
         logit = 1.5 * said
         told = 1 / (1 + np.exp(-logit))
         label = right < 1 / (1 + np.exp(-(logit + self.shift * -np.sign(logit))))
         return np.asarray(-np.log(np.where(label, told, 1 - told)))
-
-    def _chain(self, rng: np.random.Generator, runs: int, rows: int) -> Floats:
-        noise = rng.normal(size=(runs, rows))
-        if not self.rho:
-            return noise
-        scale, found = np.sqrt(1 - self.rho**2), noise
-        for row in range(1, rows):
-            found[:, row] = self.rho * found[:, row - 1] + scale * noise[:, row]
-        return found
 
 
 def mean_loss(shift: float) -> float:
@@ -82,19 +74,16 @@ def built(losses: Floats) -> tuple[Rise, Callable[[Floats], Counts]]:
 
     blocks = panes(losses)
     found = dispersion(schema, blocks) or independent(schema)
-    return Rise(schema, blocks.sum(axis=0).astype(float), lower_edges(schema), found), panes
+    return Rise(schema, blocks.sum(axis=0).astype(float), middles(schema), found), panes
 
 
 def evidence(rise: Rise, panes: Counts) -> Floats:
     """float64[panes]: ln R at each close."""
     total = np.concatenate((np.zeros((1, panes.shape[1])), np.cumsum(panes, axis=0)))
-    at = lags()
-    found = []
-    for close in range(1, len(total)):
-        back = np.maximum(close - at, 0)
-        allowed = (at <= close)[:, None]
-        found.append(weighed(rise.log_e(total[close] - total[back]), at, allowed).log_r[0])
-    return np.array(found)
+    closes, at = np.arange(1, len(total)), lags()
+    sums = total[closes][:, None] - total[np.maximum(closes[:, None] - at, 0)]
+    log_e = rise.log_e(sums.reshape(-1, panes.shape[1])).reshape(len(closes), len(at))
+    return weighed(log_e.T, at, (at <= closes[:, None]).T).log_r
 
 
 def alarms(law: Losses, reference: Losses, runs: int, panes: int, seed: int, budget: float = BUDGET) -> Floats:

@@ -138,3 +138,31 @@ def test_the_worked_example_of_the_readme() -> None:
     assert rise.mean(found.reference)[0] == pytest.approx(0.802, abs=5e-4)
     assert (rise.mean(found.live) - rise.mean(found.reference))[0] == pytest.approx(0.389, abs=5e-4)
     assert raising(found, rise, 0)[0].contribution_nats == pytest.approx(0.461, abs=5e-4)
+
+
+def test_for_a_fixed_p_the_worked_example_ranks_q_alike_by_both() -> None:
+    """And no KL is 0 but that of P itself, nor the same in both directions."""
+    tried = [Pair.of(p=[70, 20, 10], q=q) for q in ([70, 20, 10], [72, 19, 9], [50, 20, 30], [1, 1, 1])]
+    cross, kl, back = (
+        np.concatenate([value(one, name, label) for one in tried])
+        for name, label in (("cross_entropy", "p_q"), ("kl_divergence", "p_q"), ("kl_divergence", "q_p"))
+    )
+    assert cross == pytest.approx([0.802, 0.803, 0.927, 1.099], abs=5e-4)
+    assert kl == pytest.approx([0, 0.00107, 0.126, 0.297], abs=5e-4)
+    assert back == pytest.approx([0, 0.00105, 0.161, 0.324], abs=5e-4)
+    assert cross - kl == exactly(np.full(4, value(tried[0], "entropy", "reference")[0]))
+    assert cross.argsort().tolist() == kl.argsort().tolist() == [0, 1, 2, 3]
+    assert kl[0] == back[0] == 0
+    assert (np.minimum(kl, back)[1:] > 0).all()
+    assert (kl != back).tolist() == [False, True, True, True]
+
+
+@given(counts, st.integers(0, 5), st.integers(0, 5))
+def test_kl_is_zero_only_where_p_equals_q(before: list[int], source: int, target: int) -> None:
+    """A single row of up to 6,000 in another bin is seen, both ways."""
+    after = list(before)
+    after[source] += 1
+    before[target] += 1
+    found = pair(before, after)
+    for label in ("q_p", "p_q"):
+        assert (value(found, "kl_divergence", label)[0] > 0) == (source != target)

@@ -68,9 +68,12 @@ class _Wide:
 
     kind, size, regular, positions = "numeric", 256, 256, None
     tallies: tuple[str, ...] = ()
+    cuts = places = None
 
     def codes(self, values: object) -> np.ndarray:
         raise NotImplementedError
+
+    counts = codes
 
     def labels(self) -> tuple[str, ...]:
         return tuple(map(str, range(256)))

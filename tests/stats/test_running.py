@@ -68,6 +68,13 @@ def test_a_block_is_its_observations_one_by_one(pair: Pair, data: st.DataObject)
         singly.add(code)
     assert at_once.counts.tolist() == singly.counts.tolist()
     assert at_once.kl_qp() == pytest.approx(singly.kl_qp(), rel=0, abs=1e-11, nan_ok=True)
+    each = Running(pair.schema, pair.reference, pair.pseudocount)
+    each.add_each([code for code in block if code >= 0])
+    assert each.counts.tolist() == singly.counts.tolist()
+    for name in recomputed(pair):
+        assert getattr(each, name)() == pytest.approx(getattr(singly, name)(), rel=0, abs=1e-11, nan_ok=True)
+    alone = [each.kl_qp_of(index) for index in range(len(pair.schema.features))]
+    assert alone == pytest.approx(each.kl_qp(), rel=0, abs=1e-12, nan_ok=True)
 
 
 @given(data=st.data(), pair=pairs())

@@ -6,25 +6,23 @@ nor their order change a byte of the reference.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 
 from driftmon.cli.support.faults import Fault
-from driftmon.cli.support.inputs import Input, blocks
-from driftmon.cli.support.progress import progress
+from driftmon.cli.support.inputs import Input
+from driftmon.cli.support.parts import by_processes
 from driftmon.cli.support.records import Refusals, all_batches, sampled
 from driftmon.cli.support.sampling import Systematic
-from driftmon.daemon.decoders import Decoders, some_rows
+from driftmon.daemon.decoders import some_rows
 from driftmon.daemon.settings import StreamSettings
 from driftmon.daemon.streams import layout_of
 from driftmon.formats.layout import Layout
-from driftmon.monitor.batch import Batch, LineError
+from driftmon.monitor.batch import MAX_ERRORS, Batch, LineError
 from driftmon.monitor.blocks import Blocks
 from driftmon.monitor.calibration import evidence_pane_ms
 from driftmon.monitor.panes import finest_pane_ms
@@ -32,7 +30,6 @@ from driftmon.monitor.references import count_into
 from driftmon.monitor.slots import Slots
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.monitor.warmup import joined
-from driftmon.sources.base import Block
 from driftmon.stats.schema import Schema
 
 
@@ -78,6 +75,17 @@ class Asked:
     pane_ms: int
     slots_by: Slots | None
 
+    def of(self, batches: Iterator[Batch]) -> list[Counted]:
+        """All batches as one; each by itself where blocks are of rows, whose merge goes by where it is cut."""
+        found: list[Counted] = []
+        for batch in batches:
+            one = counted(batch, self)
+            if found and one.blocks.by == "time" == found[-1].blocks.by:
+                found[-1] = found[-1].plus(one)
+            else:
+                found.append(one)
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:
@@ -89,6 +97,18 @@ class Counted:
     span_ms: tuple[int, ...]  # first and last time; empty without times
     rejected: Mapping[str, int]
     errors: tuple[LineError, ...]
+
+    def plus(self, other: Counted) -> Counted:
+        """Both together, this one first."""
+        span_ms = (*self.span_ms, *other.span_ms)
+        return Counted(
+            self.snapshot.merge(other.snapshot),
+            self.blocks.merge(other.blocks),
+            self.rows + other.rows,
+            (min(span_ms), max(span_ms)) if span_ms else (),
+            Counter(self.rejected) + Counter(other.rejected),
+            (*self.errors, *other.errors)[:MAX_ERRORS],
+        )
 
 
 def counted(batch: Batch, asked: Asked) -> Counted:
@@ -105,39 +125,11 @@ def _in_turn(sources: list[Input], layout: Layout, asked: Asked) -> Iterator[tup
 
 
 def _in_processes(sources: list[Input], layout: Layout, asked: Asked, jobs: int) -> Iterator[tuple[Input, Counted]]:
-    """The same, decoded by `jobs` processes; at most a few blocks a process are in flight."""
-    text = [source for source in sources if source.form != "parquet"]
-    yield from _in_turn([source for source in sources if source.form == "parquet"], layout, asked)
-    flying: deque[tuple[Input, Future[Counted]]] = deque()
-    with (
-        progress("counting", sum(source.size_bytes for source in text)) as told,
-        ProcessPoolExecutor(jobs, get_context("spawn"), _prepare, (layout, asked)) as pool,
-    ):
-        for source in text:
-            for block in blocks(source, told):
-                flying.append((source, pool.submit(_count_block, block)))
-                if len(flying) > 4 * jobs:
-                    yield _landed(flying)
-        while flying:
-            yield _landed(flying)
-
-
-def _landed(flying: deque[tuple[Input, Future[Counted]]]) -> tuple[Input, Counted]:
-    source, future = flying.popleft()
-    return source, future.result()
-
-
-# What a process of the pool knows; set once, before its first block.
-_prepared: list[tuple[Decoders, Asked]] = []
-
-
-def _prepare(layout: Layout, asked: Asked) -> None:
-    _prepared[:] = [(Decoders(layout), asked)]
-
-
-def _count_block(block: Block) -> Counted:
-    decoders, asked = _prepared[0]
-    return counted(decoders.decode(block), asked)
+    """The same, a part at a time."""
+    for landed in by_processes(sources, layout, asked, jobs, "counting"):
+        for one in landed.found:
+            errors = tuple(replace(error, line=error.line + landed.lines_before) for error in one.errors)
+            yield landed.source, replace(one, errors=errors)
 
 
 def _provenance(sources: list[Input], stream: StreamSettings, records: int, spans: list[int]) -> dict[str, Any]:

@@ -90,6 +90,43 @@ def blocks(source: Input, progress: Progress) -> Iterator[Block]:
             line += whole.count(b"\n")
 
 
+def blocks_between(source: Input, first: int, end: int) -> Iterator[Block]:
+    """Of a plain NDJSON file the blocks that its reads `first` to before `end` complete, and at its end what is left:
+    those of `blocks`, but for line numbers, which begin at 1."""
+    line = 1
+    for whole in _wholes(source, first, end):
+        if whole:
+            yield Block("", "file", "ndjson", whole, origin=source.name, first_line=line)
+            line += whole.count(b"\n")
+
+
+def _wholes(source: Input, first: int, end: int) -> Iterator[bytes]:
+    lines = Lines(LINE_BYTES)
+    with source.path.open("rb") as file:
+        lines.feed(_torn(file, first * BLOCK_BYTES))
+        file.seek(first * BLOCK_BYTES)
+        for number in range(first, end):
+            read = file.read(BLOCK_BYTES)
+            yield lines.feed(read if number else read.removeprefix(BOM_UTF8))
+        if not file.read(1):
+            yield lines.rest()
+
+
+def _torn(file: BinaryIO, before: int) -> bytes:
+    """Of the line that a place in a file is in, what comes before, as far as it matters."""
+    start = before
+    while start:
+        low = max(0, start - LINE_BYTES)
+        file.seek(low)
+        if cut := file.read(start - low).rfind(b"\n") + 1:
+            start = low + cut
+            break
+        start = low
+    file.seek(start)
+    found = file.read(min(before - start, LINE_BYTES + 1 + len(BOM_UTF8)))
+    return (found.removeprefix(BOM_UTF8) if not start else found)[: LINE_BYTES + 1]
+
+
 def _data(source: Input, progress: Progress) -> Iterator[bytes]:
     """The bytes of a file, decompressed, and nothing (b"") at its end. Editors on Windows begin files with a mark."""
     read, mark = 0, BOM_UTF8

@@ -56,20 +56,25 @@ class Replay:
 
     def observe(self, batch: Batch) -> Report:
         """Count a batch and evaluate what it closed; the report has all changes, and the values of the last pane."""
-        self._count(batch)
-        return self.stream.tick(self._mark.now_ms)
+        self.count(batch)
+        return self.tick()
 
     def observe_by_pane(self, batch: Batch) -> Iterator[Report]:
         """The same with a report for every pane that closes, for those who draw a line through them."""
         for piece in self._mark.pieces(batch):
-            self._count(piece)
-            yield self.stream.tick(self._mark.now_ms)
+            self.count(piece)
+            yield self.tick()
 
     def finish(self) -> Report:
         """The end of the input closes the last panes."""
         return self.stream.finish(self._mark.now_ms)
 
-    def _count(self, batch: Batch) -> None:
+    def tick(self) -> Report:
+        """Evaluate what is due; it may wait for several batches, since panes close by the records' times."""
+        return self.stream.tick(self._mark.now_ms)
+
+    def count(self, batch: Batch) -> None:
+        """Count a batch, to be evaluated later."""
         receipt, tally = self.stream.count(batch, None), self.tally
         tally.counted += receipt.counted
         tally.late += receipt.late

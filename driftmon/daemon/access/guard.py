@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -15,12 +15,14 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Asked
 
 from driftmon.daemon.access.credentials import Credentials, TooMany
-from driftmon.daemon.access.keeper import Keeper
 from driftmon.daemon.access.neighbours import Neighbours
 from driftmon.daemon.access.refusals import Reason, Refusals
 from driftmon.daemon.access.scopes import Scope, needed
 from driftmon.daemon.bodies import discard
 from driftmon.daemon.problem import Problem, answer_problem
+
+if TYPE_CHECKING:
+    from driftmon.daemon.access.keeper import Keeper
 
 Locked: TypeAlias = Callable[[Credentials], bool]
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from driftmon.daemon.access.shapes import TlsShape
 from driftmon.daemon.faults import KeyFault
+
+if TYPE_CHECKING:
+    from driftmon.daemon.access.shapes import TlsShape
 
 VERIFIED: Final = {
     "NoClientCert": ssl.CERT_NONE,

@@ -12,18 +12,9 @@ from driftmon.monitor.report import Report
 from driftmon.monitor.rules import Alert, Change, State
 from driftmon.render.alert_words import annotations_of, since_ms
 from driftmon.render.openmetrics import clean
+from driftmon.render.own import Receiver
 from driftmon.render.pages.words import feature_path, moment, nats, plural, text
 from driftmon.render.replay_words import lasting, named
-
-
-@dataclass(frozen=True, slots=True)
-class Receiver:
-    """A sink: notifications tried, how many of them failed, alerts it is still to be told or reminded of."""
-
-    name: str
-    sent: int
-    failed: int
-    owed: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,33 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from driftmon.render.alert_words import iso
-from driftmon.render.pages.alerts import Receiver, receivers_table
+from driftmon.render.own import Intake, Receiver, Refusal
+from driftmon.render.pages.alerts import receivers_table
 from driftmon.render.pages.words import DASH, ago, count, size, text
 from driftmon.render.replay_words import lasting
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """One record that could not be used."""
-
-    at_ms: int
-    stream: str
-    source: str
-    line: int
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """One stream from one source: records since the start, how many a second of late, late and rejected ones."""
-
-    stream: str
-    source: str
-    records: int
-    per_second: float | None
-    late: int
-    rejected: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from driftmon.stats.schema import Codes
+from driftmon.stats.columns import Floats
+from driftmon.stats.schema import Codes, Counts
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,15 @@ class Binning:
 
     kind = "boolean"
     tallies: ClassVar[tuple[str, ...]] = ()
+    places = None
     positions = None
     regular = 2
     size = 4
+
+    @property
+    def cuts(self) -> tuple[Floats, Codes]:
+        beyond = np.nextafter((0.0, 1.0), np.inf)
+        return np.array((0.0, beyond[0], 1.0, beyond[1])), np.array((2, 0, 2, 1, 2))
 
     def codes(self, values: Any) -> Codes:
         array = np.asarray(values, dtype=np.float64)
@@ -30,6 +37,11 @@ class Binning:
         found[array == 1.0] = 1
         found[np.isnan(array)] = 3
         return found
+
+    def counts(self, values: Any) -> Counts:
+        array = np.asarray(values, dtype=np.float64)
+        false, true, missing = (int(np.count_nonzero(found)) for found in (array == 0.0, array == 1.0, np.isnan(array)))
+        return np.array((false, true, len(array) - false - true - missing, missing))
 
     def labels(self) -> tuple[str, ...]:
         return ("false", "true", "invalid", "missing")

@@ -10,11 +10,13 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import Any, ClassVar
 
 import numpy as np
 
-from driftmon.stats.schema import Codes
+from driftmon.stats.coded import Coded
+from driftmon.stats.schema import Codes, Counts
 
 SPECIAL = ("unseen", "invalid", "missing")
 
@@ -33,6 +35,7 @@ class Binning:
     kind = "categorical"
     tallies: ClassVar[tuple[str, ...]] = ()
     positions = None
+    cuts = None
 
     def __post_init__(self) -> None:
         twice = [category for category, times in Counter(self.categories).items() if times > 1]
@@ -48,12 +51,23 @@ class Binning:
         return self.regular + len(SPECIAL)
 
     @cached_property
-    def _code_of(self) -> dict[str | None, int]:
+    def places(self) -> dict[str | None, int]:
         return {None: self.size - 1, **{category: code for code, category in enumerate(self.categories)}}
 
     def codes(self, values: Any) -> Codes:
-        code_of, unseen = self._code_of, self.regular
-        return np.fromiter((code_of.get(value, unseen) for value in values), dtype=np.int64, count=len(values))
+        if isinstance(values, Coded):
+            return self._of_texts(values).take(values.codes)  # -1, no text, takes the last
+        found = map(self.places.get, values, repeat(self.regular))  # no step of Python's own per value
+        return np.fromiter(found, dtype=np.int64, count=len(values))
+
+    def _of_texts(self, values: Coded) -> Codes:
+        return np.array([*map(self.places.get, (*values.texts, None), repeat(self.regular))], dtype=np.int64)
+
+    def counts(self, values: Any) -> Counts:
+        if isinstance(values, Coded):
+            found = np.bincount(self._of_texts(values), weights=values.times(), minlength=self.size)
+            return found.astype(np.int64)
+        return np.bincount(self.codes(values), minlength=self.size)
 
     def labels(self) -> tuple[str, ...]:
         """A category's label is its text; quoted where that would be empty, quoted already or a special word."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from operator import lt
 from typing import Any, ClassVar
 
 import numpy as np
 
+from driftmon.stats.binnings import cells
 from driftmon.stats.columns import Floats
-from driftmon.stats.schema import Codes
+from driftmon.stats.schema import Codes, Counts
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,11 @@ class Binning:
     edges: tuple[float, ...]
     kind = "numeric"
     tallies: ClassVar[tuple[str, ...]] = ()
+    places = None
 
     def __post_init__(self) -> None:
+        if all(map(math.isfinite, self.edges)) and all(map(lt, self.edges, self.edges[1:])):
+            return  # thousands of features are read at a start: a tenth of the time of looking for what is wrong
         for edge in self.edges:
             if not math.isfinite(edge):
                 raise ValueError(f"edges must be finite numbers, not {edge}: the outer bins are open already")
@@ -58,8 +63,34 @@ class Binning:
         inner = self._edges[1:] / 2 + self._edges[:-1] / 2  # halved first: the sum of two edges may be beyond float64
         return np.concatenate((self._edges[:1], inner, self._edges[-1:]))
 
+    @cached_property
+    def cuts(self) -> tuple[Floats, Codes]:
+        return self._edges, np.arange(self.regular)
+
     def codes(self, values: Any) -> Codes:
         array = np.asarray(values, dtype=np.float64)
+        if (small := self._small(array)) is not None:
+            return small.astype(np.int64)
+        return self._searched(array)
+
+    def counts(self, values: Any) -> Counts:
+        array = np.asarray(values, dtype=np.float64)
+        if (small := self._small(array)) is None:
+            return np.bincount(self._searched(array), minlength=self.size)
+        return cells.counted(small, self.size)
+
+    def _small(self, array: Floats) -> cells.Small | None:
+        """The same codes by table, where one pays."""
+        table: cells.Table | None = self.__dict__.get("_table")
+        if table is None and (table := cells.table_for(self.edges, len(array))) is not None and cells.kept(table):
+            self.__dict__["_table"] = table
+        if table is None or len(array) < cells.LEAST:
+            return None
+        found = np.empty(len(array), dtype=table.codes.dtype)
+        table.fill(array, found)
+        return found
+
+    def _searched(self, array: Floats) -> Codes:
         found = np.searchsorted(self._edges, array, side="right")
         missing = np.isnan(array)
         if missing.any():

@@ -1,0 +1,151 @@
+"""Parts: the inputs in parts that processes count by themselves, and what they found, in the order of the inputs.
+
+Law: the parts of a file are cut where one reader would have cut its blocks, so that every block, and with it every
+batch, count and line number, is the same with any number of processes.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.context import BaseContext
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from driftmon.cli.support import parquet
+from driftmon.cli.support.faults import Fault
+from driftmon.cli.support.inputs import Input, Progress, blocks, blocks_between
+from driftmon.cli.support.progress import progress
+from driftmon.daemon.decoders import Decoders
+from driftmon.formats.layout import Layout
+from driftmon.monitor.batch import Batch
+from driftmon.sources.base import BLOCK_BYTES, Block
+
+READS: Final = 32  # blocks of a part: 8 MiB, some 60 ms of work
+PARTS_A_JOB: Final = 3  # in flight: enough that no process waits, and few enough for memory
+
+Found = TypeVar("Found")
+Found_co = TypeVar("Found_co", covariant=True)
+
+
+class Work(Protocol[Found_co]):
+    """What is done with the batches of a part. It is sent to the processes once, what it finds comes back."""
+
+    def of(self, batches: Iterator[Batch]) -> Found_co: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Of a plain NDJSON file the `reads` from one to before another, which its process does itself; of text that cannot
+    be read from the middle its `blocks`; of Parquet neither: the whole file."""
+
+    source: Input
+    reads: tuple[int, int] | None = None
+    blocks: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Landed(Generic[Found]):
+    """What was found in a part; `lines_before` it, which its line numbers do not know of."""
+
+    source: Input
+    found: Found
+    lines_before: int
+
+
+def by_processes(
+    sources: list[Input], layout: Layout, work: Work[Found], jobs: int, what: str
+) -> Iterator[Landed[Found]]:
+    """What `work` found in each part. Fault names the file in which a process failed; none goes on after that."""
+    flying: deque[tuple[Part, Future[tuple[Found, int]]]] = deque()
+    lines: dict[Input, int] = {}
+
+    def landed() -> Landed[Found]:
+        part, future = flying.popleft()
+        try:
+            found, count = future.result()
+        except BrokenProcessPool as fault:
+            raise Fault(
+                f"{part.source.name}: a process that read it was killed, perhaps for its memory; --jobs 1 takes less"
+            ) from fault
+        before = lines.get(part.source, 0)
+        lines[part.source] = before + count
+        return Landed(part.source, found, before)
+
+    with progress(what, sum(source.size_bytes for source in sources)) as told:
+        pool = ProcessPoolExecutor(jobs, _context(), _prepare, (layout, work))
+        try:
+            for part in (part for source in sources for part in _parts(source, told)):
+                flying.append((part, pool.submit(_work, part)))
+                if len(flying) > PARTS_A_JOB * jobs:
+                    yield landed()
+            while flying:
+                yield landed()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _context() -> BaseContext:
+    """Processes that begin clean, and where the system can, imported once for all of them."""
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def _parts(source: Input, told: Progress) -> Iterator[Part]:
+    if source.form == "parquet":
+        yield Part(source)
+        told(source.size_bytes)
+    elif source.form == "ndjson" and source.path.suffix != ".gz":
+        reads = -(-source.size_bytes // BLOCK_BYTES)
+        for first in range(0, reads, READS):
+            yield Part(source, (first, min(first + READS, reads)))
+            told(min(READS * BLOCK_BYTES, source.size_bytes - first * BLOCK_BYTES))
+    else:
+        found = blocks(source, told)
+        while some := tuple(islice(found, READS)):
+            yield Part(source, blocks=some)
+
+
+# What a process of the pool knows; set once, before its first part.
+_prepared: list[tuple[Layout, Work[Any]]] = []
+
+
+def _prepare(layout: Layout, work: Work[Any]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle: it ends the pool
+    _prepared[:] = [(layout, work)]
+
+
+def _work(part: Part) -> tuple[Any, int]:
+    """What was found, and how many lines the part has where its blocks do not know where they are."""
+    ((layout, work),) = _prepared
+    if part.source.form == "parquet":
+        return work.of(parquet.batches(part.source, layout, _untold)), 0
+    decode = Decoders(layout).decode
+    if part.reads is None:
+        return work.of(map(decode, part.blocks)), 0
+    counted = _Counted()
+    return work.of(map(decode, counted.each(blocks_between(part.source, *part.reads)))), counted.lines
+
+
+def _untold(read_bytes: int) -> None:
+    """The parent tells of its progress."""
+
+
+class _Counted:
+    """Lines of the blocks that pass."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+
+    def each(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        for block in blocks:
+            self.lines += block.data.count(b"\n")
+            yield block

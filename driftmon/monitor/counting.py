@@ -1,0 +1,44 @@
+"""Counting: the rows of a batch that are in time go into the ledger, pane by pane.
+
+Law: the counts of a pane are the sum over its rows of one in each bin that the row's codes name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from driftmon.monitor.arrival import Arrival, by_pane, panes_of
+from driftmon.monitor.batch import Batch, Times
+from driftmon.monitor.flags import Flags
+from driftmon.monitor.ledger import Ledger
+from driftmon.monitor.panes import weighed
+from driftmon.stats.columns import Floats
+from driftmon.stats.schema import Codes, Counts, Schema
+
+NO_CODES: Final = np.zeros((0, 0), dtype=np.int64)
+
+
+def count(
+    batch: Batch, arrival: Arrival, now_ms: int, times_ms: Times | None, ledger: Ledger, flags: Flags, log_p: Floats
+) -> None:
+    """`times_ms` of the rows, None where all are of `now_ms`. All or nothing: it fails before anything has changed."""
+    schema, kept = ledger.schema, arrival.kept
+    panes = panes_of(times_ms, kept, now_ms, ledger.pane_ms)
+    if len(panes) == batch.rows > 0 and not flags.watching and (panes == panes[0]).all():
+        codes, counted = NO_CODES, iter([(int(panes[0]), schema.counts(batch.columns, batch.rows))])
+    else:
+        codes = schema.codes(batch.columns, batch.rows)
+        counted = _by_pane(schema, codes if kept.all() else codes[:, kept], panes)
+    for pane, counts in counted:
+        ledger.add(pane, *weighed(counts, batch.weight, schema.width))
+    ledger.watermark_ms = arrival.watermark_ms
+    ledger.note(batch, kept, now_ms)
+    flags.observe(batch, codes, kept, None if times_ms is not None else now_ms, log_p)
+
+
+def _by_pane(schema: Schema, codes: Codes, panes: Times) -> Iterator[tuple[int, Counts]]:
+    for pane, run in by_pane(codes, panes):
+        yield pane, schema.count(run)

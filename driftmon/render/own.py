@@ -1,0 +1,43 @@
+"""Own: what a daemon knows of itself and shows to people: what came in, what was refused, who is told.
+
+Law: plain values, so that whoever counts them loads no page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One record that could not be used."""
+
+    at_ms: int
+    stream: str
+    source: str
+    line: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """One stream from one source: records since the start, how many a second of late, late and rejected ones."""
+
+    stream: str
+    source: str
+    records: int
+    per_second: float | None
+    late: int
+    rejected: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """A sink: notifications tried, how many of them failed, alerts it is still to be told or reminded of."""
+
+    name: str
+    sent: int
+    failed: int
+    owed: int

@@ -1,0 +1,108 @@
+"""Coded: a column of texts as numbers into a short list of the texts that occur, and where such a column comes from.
+
+Law: it reads as the list of its texts. Arrow, pandas and polars hold texts that way, or can; a text becomes an object
+of Python's once for all rows that have it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coded(Sequence[str | None]):
+    """`codes` int64[rows], -1 where there is no text.
+
+    >>> texts = Coded(np.array([1, -1, 0]), ["UA", "AA"])
+    >>> [*texts], texts[0], [*texts[1:]]
+    (['AA', None, 'UA'], 'AA', [None, 'UA'])
+    """
+
+    codes: NDArray[np.int64]
+    texts: Sequence[str | None]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @overload
+    def __getitem__(self, row: int) -> str | None: ...
+    @overload
+    def __getitem__(self, row: slice) -> Coded: ...
+    def __getitem__(self, row: int | slice) -> str | Coded | None:
+        if isinstance(row, slice):
+            return Coded(self.codes[row].copy(), self.texts)  # a view would keep the whole block in memory
+        code = int(self.codes[row])
+        return None if code < 0 else self.texts[code]
+
+    def __iter__(self) -> Iterator[str | None]:
+        return map([*self.texts, None].__getitem__, self.codes.tolist())
+
+    def times(self) -> NDArray[np.int64]:
+        """int64[texts + 1]: how often each occurs, last none."""
+        if not len(self.codes) or self.codes.min() >= 0:
+            return np.bincount(self.codes, minlength=len(self.texts) + 1)
+        return np.roll(np.bincount(self.codes + 1, minlength=len(self.texts) + 1), -1)
+
+
+def encoded(values: Any) -> tuple[NDArray[np.int64], list[Any]] | None:
+    """Codes and distinct values of an Arrow, pandas or polars column of texts; None: it is something else."""
+    for library, read in (("pyarrow", _arrow), ("pandas", _pandas), ("polars", _polars)):
+        module = sys.modules.get(library)  # nobody who never imported it has a column of its
+        if module is not None and (found := read(module, values)) is not None:
+            return found
+    return None
+
+
+def _arrow(arrow: Any, values: Any) -> tuple[NDArray[np.int64], list[Any]] | None:
+    if not isinstance(values, (arrow.Array, arrow.ChunkedArray)):
+        return None
+    kinds, kind = arrow.types, values.type
+    if kinds.is_dictionary(kind):
+        if not _is_text(kinds, kind.value_type):
+            return None
+        chunked = values if isinstance(values, arrow.ChunkedArray) else arrow.chunked_array([values])
+        one = chunked.unify_dictionaries().combine_chunks()
+    elif _is_text(kinds, kind):
+        one = values.dictionary_encode()
+        one = one.combine_chunks() if isinstance(one, arrow.ChunkedArray) else one
+    else:
+        return None
+    if isinstance(one, arrow.ChunkedArray):  # an empty one, or one too large for a single array
+        return _arrow(arrow, one.chunk(0)) if one.num_chunks == 1 else None
+    codes = one.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
+    return codes, one.dictionary.to_pylist()
+
+
+def _is_text(kinds: Any, kind: Any) -> bool:
+    return bool(kinds.is_string(kind) or kinds.is_large_string(kind))
+
+
+def _pandas(pandas: Any, values: Any) -> tuple[NDArray[np.int64], list[Any]] | None:
+    if not isinstance(values, pandas.Series):
+        return None
+    if isinstance(values.dtype, pandas.CategoricalDtype):
+        texts = values.cat.categories.tolist()
+        return values.cat.codes.to_numpy().astype(np.int64), texts
+    # Of mixed objects pandas would take 1, 1.0 and True for one another.
+    if isinstance(values.dtype, pandas.StringDtype) or pandas.api.types.infer_dtype(values, skipna=True) == "string":
+        codes, texts = values.factorize()
+        return codes.astype(np.int64, copy=False), texts.tolist()
+    return None
+
+
+def _polars(polars: Any, values: Any) -> tuple[NDArray[np.int64], list[Any]] | None:
+    if not isinstance(values, polars.Series):
+        return None
+    if values.dtype not in (polars.String, polars.Categorical, polars.Enum):
+        return None
+    physical = (values.cast(polars.Categorical) if values.dtype == polars.String else values).to_physical()
+    number = physical.cast(polars.Int64).fill_null(-1).to_numpy()
+    distinct, first, codes = np.unique(number, return_index=True, return_inverse=True)
+    texts = values.gather(first.tolist()).cast(polars.String).to_list()
+    return codes.astype(np.int64) - (distinct[:1] == -1).sum(), [text for text in texts if text is not None]

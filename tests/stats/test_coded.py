@@ -1,0 +1,70 @@
+"""A column of texts by number is the list of its texts, whichever library has it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftmon.stats.binnings.categorical import Binning
+from driftmon.stats.coded import Coded, encoded
+from driftmon.stats.columns import Column, column_of
+from driftmon.stats.edges import vocabulary
+
+texts: Any = st.lists(st.one_of(st.none(), st.sampled_from(["UA", "AA", "", "é", "missing"])), max_size=30)
+
+
+def coded(values: list[str | None]) -> Any:
+    known = [*dict.fromkeys(value for value in values if value is not None), "never", "UA"]
+    return Coded(np.array([-1 if value is None else known.index(value) for value in values], np.int64), known)
+
+
+MADE: dict[str, Any] = {
+    "coded": lambda values: Column(coded(values)),
+    "arrow": lambda values: column_of("categorical", pa.array(values, pa.string())),
+    "arrow chunks": lambda values: column_of(
+        "categorical",
+        pa.chunked_array([pa.array(values[:3], pa.large_string()), pa.array(values[3:], pa.large_string())]),
+    ),
+    "arrow dictionaries": lambda values: column_of(
+        "categorical",
+        pa.chunked_array([pa.array(part, pa.string()).dictionary_encode() for part in (values[:3], values[3:])]),
+    ),
+    "pandas objects": lambda values: column_of("categorical", pd.Series(values, dtype=object)),
+    "pandas strings": lambda values: column_of("categorical", pd.Series(values, dtype="str")),
+    "pandas categories": lambda values: column_of("categorical", pd.Series(pd.Categorical(values))),
+}
+
+
+@pytest.mark.parametrize("made", MADE.values(), ids=MADE)
+@given(values=texts)
+def test_it_is_the_list_of_its_texts(made: Any, values: list[str | None]) -> None:
+    column, binning = made(values).values, Binning(("AA", "é", "x"))
+    assert [*column] == values
+    assert [column[row] for row in range(len(values))] == values
+    assert [*column[1:7:2]] == values[1:7:2]
+    assert binning.codes(column).tolist() == binning.codes(values).tolist()
+    assert binning.counts(column).tolist() == binning.counts(values).tolist()
+    assert vocabulary(column, 3) == vocabulary(values, 3)
+
+
+@pytest.mark.parametrize("values", [["a", 1, True, 1.0, None], [1, 2], [{}, "a"], [b"a"], [math.nan, "a", 7.5]])
+def test_mixed_objects_are_read_one_by_one(values: list[Any]) -> None:
+    found, plain = column_of("categorical", pd.Series(values, dtype=object)), column_of("categorical", values)
+    assert ([*found.values], found.invalid) == ([*plain.values], plain.invalid)
+
+
+def test_categories_that_are_no_texts_are_read_as_their_values() -> None:
+    found = column_of("categorical", pd.Series(pd.Categorical([1, 2.5, 1, None])))
+    assert [*found.values] == ["1.0", "2.5", "1.0", None]
+
+
+@pytest.mark.parametrize("values", [np.array(["a"]), ["a"], pa.array([1]), pd.Series([1.0]), pa.array([["a"]])])
+def test_what_is_no_column_of_texts_is_not_encoded(values: Any) -> None:
+    assert encoded(values) is None

@@ -1,0 +1,204 @@
+"""The client of the inference path: it never waits, never raises, and every record is sent, dropped or waiting."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+
+import driftmon
+from driftmon.cli.support.counting import reference
+from driftmon.cli.support.inputs import input_of
+from driftmon.cli.support.records import Refusals
+from driftmon.client import Client
+from driftmon.daemon.config import load
+from tests.daemon.kit import ndjson
+from tests.daemon.test_app import DEADLINE_S, started
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+Answer: TypeAlias = tuple[int, dict[str, str], dict[str, Any]]
+CUT = 0  # as an answer: the connection is closed without one
+
+
+class Scripted:
+    """A server that gives these answers, (status, headers, body), one after the other, then counts all as accepted."""
+
+    def __init__(self, answers: list[Answer]) -> None:
+        self.answers, self.heads, self.records = answers, list[dict[str, str]](), list[Any]()
+        self.url = ""
+
+    def take(self, handler: BaseHTTPRequestHandler) -> None:
+        body = handler.rfile.read(int(handler.headers["Content-Length"]))
+        rows = [json.loads(line) for line in body.splitlines()]
+        self.heads.append({**handler.headers, "path": handler.path, "rows": str(len(rows))})
+        status, headers, answer = self.answers.pop(0) if self.answers else (200, {}, {"rejected": 0})
+        if status == CUT:
+            handler.close_connection = True
+            return
+        if status == 200:
+            self.records += rows
+        data = json.dumps(answer).encode()
+        handler.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(data))}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(data)
+
+
+@contextmanager
+def scripted(*answers: Answer) -> Iterator[Scripted]:
+    script = Scripted(list(answers))
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            script.take(self)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its name there
+            """Silence."""
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        script.url = f"http://127.0.0.1:{server.server_address[1]}"
+        yield script
+        server.shutdown()
+
+
+def test_it_loads_the_standard_library_only() -> None:
+    heavy = "{'numpy', 'msgspec', 'httpx', 'scipy', 'click'}"
+    code = f"import sys, driftmon; driftmon.Client('unix:/x', 's'); assert not {heavy} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_busy_daemon_is_asked_again_later_with_the_same_key() -> None:
+    busy: list[Answer] = [(429, {"Retry-After": "0"}, {}), (503, {}, {}), (CUT, {}, {}), (200, {}, {"rejected": 1})]
+    with scripted(*busy) as server, Client(server.url, "a/b", token="secret") as client:
+        for number in range(10):
+            client.log({"n": number})
+        assert client.close(DEADLINE_S)
+        assert (client.sent, client.dropped, client.waiting) == (9, {"refused": 1}, 0)
+        assert server.records == [{"n": number} for number in range(10)]
+        assert len({head["Idempotency-Key"] for head in server.heads}) == 1
+        head = server.heads[0]
+        assert (head["path"], head["Authorization"]) == ("/api/v1/ingest/a%2Fb", "Bearer secret")
+
+
+def test_what_is_too_much_for_the_daemon_is_sent_in_halves_with_keys_of_their_own() -> None:
+    large: Answer = (413, {}, {"detail": "too large"})
+    with scripted(
+        large, (200, {}, {"rejected": 0}), large, (400, {}, {"rejected": 1, "errors": [{}]}), large
+    ) as server:
+        client = Client(server.url, "s")
+        for number in range(4):
+            client.log({"n": number})
+        assert client.close(DEADLINE_S)
+        assert (client.sent, client.dropped) == (2, {"refused": 1, "too_large": 1})
+        assert [int(head["rows"]) for head in server.heads] == [4, 2, 2, 1, 1]
+        assert len({head["Idempotency-Key"] for head in server.heads}) == 5
+
+
+def test_no_record_is_odd_enough_to_raise() -> None:
+    class Evil:
+        def item(self) -> object:
+            raise RuntimeError("not today")
+
+    loop: dict[str, Any] = {}
+    loop["self"] = loop
+    odd: list[Any] = [None, 7, [1, 2], "text", object(), {"x": Evil()}, {"x": b""}, {(1, 2): 3}, {"x": loop}]
+    good = {
+        "f": np.float32(0.5),
+        "i": np.int64(7),
+        "t": datetime(2026, 1, 2, tzinfo=UTC),
+        "d": Decimal("1.5"),
+        "n": None,
+    }
+    with scripted() as server, Client(server.url, "s") as client:
+        for record in [*odd, {"x": "y" * 70_000}, good]:
+            client.log(record)
+        assert client.close(DEADLINE_S)
+        assert (client.sent, client.dropped) == (1, {"unreadable": len(odd), "too_large": 1})
+        assert server.records == [{"f": 0.5, "i": 7, "t": "2026-01-02T00:00:00+00:00", "d": 1.5, "n": None}]
+        client.log(good)
+        assert client.dropped["closed"] == 1
+
+
+def test_a_full_queue_drops_and_a_daemon_that_is_away_holds_nobody_up() -> None:
+    client = Client("unix:/nowhere/driftmon.sock", "s", capacity=10)
+    for number in range(5000):
+        client.log({"n": number})
+    assert client.dropped["full"] + client.waiting == 5000
+    assert not client.close(0)
+    assert sum(client.dropped.values()) == 5000
+    assert client.waiting == 0
+
+
+FORKING = """
+import os, sys, driftmon
+client = driftmon.Client(sys.argv[1], "s")
+for _ in range(10): client.log({"who": "parent"})
+children = []
+for child in range(2):
+    if not (pid := os.fork()):
+        for _ in range(20): client.log({"who": child})
+        os._exit(0 if client.close(60) and (client.sent, client.dropped) == (20, {}) else 1)
+    children.append(pid)
+assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0]
+"""
+
+
+def test_each_process_of_a_fork_sends_its_own_and_the_exit_what_is_left() -> None:
+    with scripted() as server:
+        subprocess.run([sys.executable, "-c", FORKING, server.url], check=True)
+        senders = [row["who"] for row in server.records]
+        assert {who: senders.count(who) for who in set(senders)} == {"parent": 10, 0: 20, 1: 20}
+
+
+@pytest.mark.parametrize("url", ["payments.sock", "unix:", "ftp://host", "http://", "host:80"])
+def test_an_address_that_is_none_is_refused_where_it_is_written(url: str) -> None:
+    with pytest.raises(ValueError, match="is no address of a daemon; write unix:/path, http://host:port"):
+        Client(url, "s")
+
+
+def test_the_daemon_of_the_readme_counts_what_was_sent_over_kill_minus_nine(tmp_path: Path) -> None:
+    """One stream over the Unix socket; the daemon is killed in the middle and comes back; a full queue drops."""
+    section = README.partition("### From the inference path\n")[2].partition("\n### ")[0]
+    (yaml,) = re.findall(r"^```yaml\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    config = tmp_path / "driftmon.yaml"
+    config.write_text(yaml.replace("    features:", "    tick: 100ms\n    features:"))
+    rows = [{"amount": number % 97 / 7, "country": "DEFR"[number % 2 * 2 :][:2]} for number in range(3000)]
+    (tmp_path / "rows.ndjson").write_bytes(ndjson(rows))
+    settings = load(config, {}).streams["payments"]
+    built = reference([input_of(str(tmp_path / "rows.ndjson"))], settings, Refusals())
+    (tmp_path / "payments.reference.json").write_bytes(built.to_bytes())
+    flags = ("--storage.path", str(tmp_path / "state"), "--api.listen-address", f"unix:{tmp_path / 'api.sock'}")
+    client = driftmon.Client(f"unix:{tmp_path / 'api.sock'}", stream="payments", capacity=len(rows))
+    with started(config, *flags) as daemon:
+        for row in rows:
+            client.log(row)
+        daemon.wait(lambda: client.sent > 0)
+        daemon.process.kill()
+        daemon.process.wait()
+    for row in [*rows, *rows]:
+        client.log(row)
+    assert client.dropped["full"] > 0
+    with started(config, *flags) as daemon:
+        assert client.close(DEADLINE_S)
+        assert client.sent == 3 * len(rows) - client.dropped["full"]
+        assert client.dropped.keys() == {"full"}
+        daemon.wait_for_metric('driftmon_observations_total{stream="payments",feature="amount"}', float(client.sent))
