@@ -73,6 +73,7 @@ def command(
     from driftmon.daemon.faults import ConfigError  # noqa: PLC0415
     from driftmon.daemon.process import Process, refuse_open_api  # noqa: PLC0415
     from driftmon.daemon.store import StorageError  # noqa: PLC0415
+    from driftmon.daemon.turns import event_loop  # noqa: PLC0415
 
     logs.set_up(level, form)
     try:
@@ -90,7 +91,8 @@ def command(
         app = App(process)
         gc.freeze()  # nor later: that would hold everybody up for 20 ms each time
         gc.enable()
-        asyncio.run(_run(app))
+        with asyncio.Runner(loop_factory=event_loop) as runner:
+            runner.run(_run(app))
     except (ConfigError, AddressError) as fault:
         click.echo(str(fault), err=True)
         sys.exit(USAGE)

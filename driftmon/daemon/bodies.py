@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
 from driftmon.daemon.problem import Problem, busy
 from driftmon.daemon.settings import Limits
-from driftmon.formats.compression import DecompressionError, TooLarge, UnsupportedError, decompress
+from driftmon.formats.compression import DecompressionError, TooLarge, UnsupportedError, decompress, said_size
 
 LINGER_S: Final = 2.0
 IN_THREAD_BYTES: Final = 4 * 1024  # decompressing more, to 100 times as much, would hold the event loop up for long
@@ -27,20 +28,28 @@ class Bodies:
         self._inflight = 0
         self._unpacking = asyncio.Semaphore(1)  # threads without the GIL would take the cores from everybody else
 
-    async def read(self, request: Request, limits: Limits) -> bytes:
-        """The decompressed body; Problem 400, 408, 413, 415 or 429."""
+    async def read(self, request: Request, limits: Limits, claim: Callable[[int], None]) -> bytes:
+        """The decompressed body; Problem 400, 408, 413, 415 or 429.
+
+        `claim` raises where so many bytes have no place to go: they are neither read nor unpacked.
+        """
         encoding = request.headers.get("content-encoding", "identity").strip().lower() or "identity"
         if encoding not in ("identity", "gzip", "zstd"):
             raise Problem(
                 415, f"Content-Encoding {encoding!r} is not understood; send identity, gzip or zstd, one of them"
             )
         length = _checked_length(request, limits)
+        claim(length)
         if self._inflight + length > limits.inflight_bytes and self._inflight:
             raise _crowded()
         taken: list[int] = []
         try:
             data = await self._receive(request, limits, taken)
-            return data if encoding == "identity" else await self._decompressed(data, encoding, limits, taken)
+            if encoding == "identity":
+                return data
+            plain = await self._decompressed(data, encoding, limits, claim)
+            self._take(len(plain), taken, limits)
+            return plain
         except ClientDisconnect:
             raise Problem(400, "the client closed the connection before the body was complete") from None
         finally:
@@ -75,13 +84,16 @@ class Bodies:
             ) from None
         return b"".join(chunks)
 
-    async def _decompressed(self, data: bytes, encoding: str, limits: Limits, taken: list[int]) -> bytes:
+    async def _decompressed(self, data: bytes, encoding: str, limits: Limits, claim: Callable[[int], None]) -> bytes:
         asked = data, encoding, limits.decompressed_bytes, limits.decompression_ratio
+        said_bytes = min(said_size(data, encoding), limits.decompressed_bytes)
+        claim(said_bytes)
         try:
             if len(data) < IN_THREAD_BYTES:
                 plain = decompress(*asked)
             else:
                 async with self._unpacking:
+                    claim(said_bytes)  # others had their turns meanwhile
                     plain = await asyncio.to_thread(decompress, *asked)
         except TooLarge as fault:
             raise Problem(413, f"{fault} (limits.decompressed_bytes, limits.decompression_ratio)") from None
@@ -89,7 +101,6 @@ class Bodies:
             raise Problem(415, str(fault)) from None
         except DecompressionError as fault:
             raise Problem(400, str(fault)) from None
-        self._take(len(plain), taken, limits)
         return plain
 
     def _take(self, size: int, taken: list[int], limits: Limits) -> None:

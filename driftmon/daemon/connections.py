@@ -1,7 +1,9 @@
 """Connections: the places of all listeners together, and the clock that runs against whoever holds one.
 
 Law: a place belongs to who uses it. A connection has `header_timeout` to say what it wants; when all places are
-taken, the one that waits longest without a request gives way, those that never asked anything first.
+taken, the one that waits longest without a request gives way, those that never asked anything first. Who sent much,
+was told to come back later and comes back at once is heard when a large request has been counted, the first to be
+refused first, or after DEAF_S.
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from driftmon.daemon.settings import Limits
 
+LARGE: Final = "large"  # in the state of a request that was: what became of it
+REFUSED, COUNTED = "refused", "counted"
+DEAF_S: Final = 2.0  # as long as Retry-After asks for at most; else who is refused could keep the event loop busy
+APART_S: Final = 0.01  # between two who are heard because time has passed: refused together, they come one by one
 LINGER_S: Final = 1.0  # for a last answer to leave; then the connection is cut
 
 
@@ -28,6 +34,8 @@ class Connections:
         self._limits = limits
         self._open: dict[Connection, str] = {}
         self._silent: dict[Connection, None] = {}  # those that never asked anything, the oldest first
+        self._deaf: dict[Connection, None] = {}  # those whose next request is not read yet, the oldest first
+        self._heard_s = 0.0  # when the last of them will be
         self._hosts: Counter[str] = Counter()
 
     @property
@@ -58,9 +66,27 @@ class Connections:
         """Its first request has begun, or its next."""
         self._silent.pop(one, None)
 
+    def refused(self, one: Connection) -> None:
+        """There was no room for what it sent, and it was much."""
+        self._deaf[one] = None
+        self._heard_s = max(one.idle_since_s + DEAF_S, self._heard_s + APART_S)
+        one.hear_not(self._heard_s)
+
+    def hear(self, one: Connection) -> None:
+        """Its next request may come."""
+        if one in self._deaf:
+            del self._deaf[one]
+            one.hear()
+
+    def counted(self) -> None:
+        """A large request has left its place to another."""
+        if self._deaf:
+            self.hear(next(iter(self._deaf)))
+
     def leave(self, one: Connection) -> None:
         """It is closed, or as good as that."""
         self._silent.pop(one, None)
+        self._deaf.pop(one, None)
         host = self._open.pop(one, None)
         if host is not None:
             self._hosts[host] -= 1
@@ -77,6 +103,7 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self.idle_since_s = self.loop.time()
         self._header_timer: asyncio.TimerHandle | None = None
+        self._deaf_timer: asyncio.TimerHandle | None = None
         if refusal := self.places.admit(self, self.client[0] if self.client else ""):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, f"{refusal}; try again", "Retry-After: 1\r\n")
             return
@@ -85,6 +112,7 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.places.leave(self)
         self._stop_waiting()
+        self._end_deafness()
         super().connection_lost(exc)
 
     @property
@@ -103,13 +131,32 @@ class Connection(H11Protocol):
             self._expect_header()
 
     def on_response_complete(self) -> None:
-        self.idle_since_s = self.loop.time()
+        self.idle_since_s, large = self.loop.time(), self.scope["state"].get(LARGE, "")
         super().on_response_complete()
+        if large == COUNTED:
+            self.places.counted()
+        elif large == REFUSED and self.idle:  # else its next request was here already
+            self.places.refused(self)
 
     def timeout_keep_alive_handler(self) -> None:
         """Also where the client never read the answer: closing would wait for it for ever."""
         super().timeout_keep_alive_handler()
         self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def hear_not(self, until_s: float) -> None:
+        """Unless `hear` comes before."""
+        self.flow.pause_reading()
+        self._deaf_timer = self.loop.call_at(until_s, self.places.hear, self)
+
+    def hear(self) -> None:
+        """Read again."""
+        self._end_deafness()
+        self.flow.resume_reading()
+
+    def _end_deafness(self) -> None:
+        if self._deaf_timer is not None:
+            self._deaf_timer.cancel()
+            self._deaf_timer = None
 
     def cut(self) -> None:
         """Give the place away."""

@@ -17,7 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from driftmon.daemon.bodies import Bodies, discard
-from driftmon.daemon.mailbox import Busy, Closed, Mailbox
+from driftmon.daemon.connections import COUNTED, LARGE, REFUSED
+from driftmon.daemon.mailbox import QUICK_BYTES, Busy, Closed, Mailbox
 from driftmon.daemon.present import Present
 from driftmon.daemon.problem import Problem, busy
 from driftmon.daemon.pump import UnknownStream
@@ -71,75 +72,89 @@ class Ingest:
         return await self._repeats.once((stream, key), time.monotonic(), lambda: self._take(request, stream, key))
 
     async def _take(self, request: Request, stream: str, key: str) -> Settled:
-        length = request.headers.get("content-length", "")
-        if not self._mailbox.has_room(int(length) if length.isdigit() else 0):
-            raise busy(429, "the mailbox is full; try again", 1)
         limits = self._present.config.limits
         try:
-            blocks, answers = _blocks(stream, await self._bodies.read(request, limits), limits, key)
+            body = await self._bodies.read(request, limits, lambda size: self._claim(request, size))
         except asyncio.CancelledError:
             # The server gives up on a client slower than a drain may last. Nothing of its body was counted yet.
             raise busy(503, "the daemon stopped before the body was complete; send it again", 5) from None
-        try:
-            self._mailbox.offer(blocks)
-        except Busy as fault:
-            raise busy(429, str(fault), fault.retry_after_s) from None
-        except Closed:
-            raise busy(503, "the daemon is shutting down; send it again", 5) from None
-        del blocks  # the mailbox has them; who waits for the answer holds no bytes
-        outcomes = await asyncio.gather(*answers, return_exceptions=True)
-        return joined([_settled(outcome, stream, self._present) for outcome in outcomes])
-
-
-def _blocks(stream: str, body: bytes, limits: Limits, key: str) -> tuple[list[Block], list[asyncio.Future[Settled]]]:
-    """NDJSON is cut at line ends; an array is one block, however long its lines are."""
-    if not body.strip():
-        raise Problem(400, "the body is empty; send JSON objects, one a line or in an array")
-    whole = body.lstrip()[:1] == b"["
-    if whole and len(body) > limits.array_bytes:
-        raise Problem(
-            413,
-            f"an array of more than {limits.array_bytes} bytes (limits.array_bytes); send one object a line (NDJSON)",
-        )
-    blocks, answers = [], []
-    cut = [(1, body)] if whole else list(pieces(body))
-    for number, (first_line, piece) in enumerate(cut, 1):
-        answer: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
-        blocks.append(
+        cut, size = _cut(body, limits), len(body)
+        del body
+        answer = _Answer(len(cut))
+        blocks = [
             Block(
                 stream,
                 "http",
                 "ndjson",
                 piece,
-                ack=_settler(answer),
+                ack=answer.settle,
                 origin="http",
                 first_line=first_line,
                 key=key,
                 more=number < len(cut),
             )
+            for number, (first_line, piece) in enumerate(cut, 1)
+        ]
+        del cut
+        try:
+            self._mailbox.offer(blocks)
+        except Busy:
+            raise _full(request, size) from None
+        except Closed:
+            raise busy(503, "the daemon is shutting down; send it again", 5) from None
+        del blocks  # the mailbox has them; who waits for the answer holds no bytes
+        outcomes = await answer.outcomes
+        if size > QUICK_BYTES:
+            request.scope["state"][LARGE] = COUNTED
+        return joined([_settled(outcome, stream, self._present) for outcome in outcomes])
+
+    def _claim(self, request: Request, size: int) -> None:
+        if not self._mailbox.has_room(size):
+            raise _full(request, size)
+
+
+class _Answer:
+    """What becomes of the blocks of one request; whoever waits is woken once, when the last of them is settled."""
+
+    def __init__(self, blocks: int) -> None:
+        self.outcomes: asyncio.Future[list[Settled | Exception]] = asyncio.get_running_loop().create_future()
+        self._found: list[Settled | Exception] = []
+        self._blocks = blocks
+
+    def settle(self, outcome: Settled | Exception) -> None:
+        """One of them; in any order."""
+        self._found.append(outcome)
+        if len(self._found) == self._blocks and not self.outcomes.done():
+            self.outcomes.set_result(self._found)
+
+
+def _cut(body: bytes, limits: Limits) -> list[tuple[int, bytes]]:
+    """NDJSON is cut at line ends; an array is one block, however long its lines are."""
+    if not body.strip():
+        raise Problem(400, "the body is empty; send JSON objects, one a line or in an array")
+    if body.lstrip()[:1] != b"[":
+        return list(pieces(body))
+    if len(body) > limits.array_bytes:
+        raise Problem(
+            413,
+            f"an array of more than {limits.array_bytes} bytes (limits.array_bytes); send one object a line (NDJSON)",
         )
-        answers.append(answer)
-    return blocks, answers
+    return [(1, body)]
 
 
-def _settler(answer: asyncio.Future[Settled]) -> Any:
-    def settle(outcome: Settled | Exception) -> None:
-        if answer.done():
-            return
-        if isinstance(outcome, Exception):
-            answer.set_exception(outcome)
-        else:
-            answer.set_result(outcome)
-
-    return settle
+def _full(request: Request, size: int) -> Problem:
+    """There is no room; who sent much is not heard for a while on this connection."""
+    if size > QUICK_BYTES:
+        request.scope["state"][LARGE] = REFUSED
+    return busy(429, "the mailbox is full; try again", 1)
 
 
-def _settled(outcome: Settled | BaseException, stream: str, present: Present) -> Settled:
+def _settled(outcome: Settled | Exception, stream: str, present: Present) -> Settled:
     if isinstance(outcome, UnknownStream):
         raise _unknown(stream, present)
     if isinstance(outcome, Closed):
         raise busy(503, "the daemon is shutting down; send it again", 5)
-    if isinstance(outcome, BaseException):
+    if isinstance(outcome, Exception):
         raise Problem(500, "the records could not be counted: a bug in driftmon; its log has more") from outcome
     return outcome
 

@@ -25,11 +25,7 @@ T = TypeVar("T")
 
 
 class Busy(Exception):  # noqa: N818  a state, not an error
-    """No room now; try again after `retry_after_s` seconds."""
-
-    def __init__(self, retry_after_s: int = 1) -> None:
-        super().__init__(f"the mailbox is full; try again in {retry_after_s} s")
-        self.retry_after_s = retry_after_s
+    """No room now; try again later."""
 
 
 class Closed(Exception):  # noqa: N818

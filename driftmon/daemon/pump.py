@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
+from itertools import chain
 from typing import Final, TypeAlias
 
 from driftmon.daemon.ahead import Ahead, Reader
@@ -70,7 +71,7 @@ class Pump:
         self.start_clock()
         while (items := self._mailbox.take(self._rest_s(passing_s()))) is not None:
             ahead = Reader(self._streams, self._let_small_ones_pass).read(items)
-            self.turn(items, now_ms(), passing_s(), ahead)
+            self.turn(chain(items, self._newcomers()), now_ms(), passing_s(), ahead)
         self._due_s = {}
         self.turn([], now_ms(), passing_s())
         self._keeper.finish(self._streams, self._clock.read(now_ms(), passing_s()))
@@ -82,6 +83,10 @@ class Pump:
     def clock_at(self, wall_ms: int, at_s: float) -> int:
         """What the next turn will count by, if it comes at this time."""
         return copy(self._clock).read(wall_ms, at_s)
+
+    def _newcomers(self) -> Iterator[Block | Question]:
+        """Small requests that came while those of this turn were counted: one commit is for all of them."""
+        yield from self._mailbox.take_quick()
 
     def _let_small_ones_pass(self) -> None:
         """Nothing of the large request is counted yet, so theirs is a turn like any other."""

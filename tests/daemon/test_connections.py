@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from unittest.mock import Mock
 
-from driftmon.daemon.connections import Connections
+import pytest
+
+from driftmon.daemon import connections
+from driftmon.daemon.connections import APART_S, DEAF_S, Connection, Connections
 from driftmon.daemon.settings import Limits
-from tests.daemon.kit import Running, ready_config, running
+from tests.daemon.kit import Running, ndjson, ready_config, records, running
 
 Ends: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 POST = b"POST /api/v1/ingest/s HTTP/1.1\r\nHost: localhost\r\n"
+LARGE = 3000  # records of more than QUICK_BYTES
 ASK = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -120,6 +124,57 @@ def test_when_everybody_is_busy_a_newcomer_is_told(tmp_path: Path) -> None:
             writer.close()
 
     with_daemon(tmp_path, scenario, connections=2)
+
+
+@pytest.mark.parametrize("records_sent", [LARGE, 1])
+def test_who_sends_much_and_is_refused_is_not_heard_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records_sent: int
+) -> None:
+    """Only on that connection, and only where it was much."""
+    monkeypatch.setattr(connections, "DEAF_S", 3600.0)
+
+    async def scenario(daemon: Running) -> None:
+        daemon.app.mailbox.has_room = lambda size: False  # type: ignore[method-assign]
+        body = ndjson(records(records_sent))
+        ends = await connect(daemon, POST + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        assert (await ends[0].readuntil(b"try again")).startswith(b"HTTP/1.1 429")
+        ends[1].write(ASK)
+        other = await connect(daemon)
+        for _ in range(2):
+            await answered(other)
+        (refused,) = (one for one in opened if one.client == ends[1].get_extra_info("sockname"))
+        assert refused.flow.read_paused == (records_sent == LARGE)
+        if refused.flow.read_paused:
+            refused.flow.resume_reading()  # as the timer does
+        assert await ends[0].readuntil(b"healthy.\n")
+        for _, writer in (ends, other):
+            writer.close()
+
+    opened: list[Connection] = []
+    made = Connection.connection_made
+
+    def noted(one: Connection, transport: asyncio.BaseTransport) -> None:
+        opened.append(one)
+        made(one, transport)
+
+    monkeypatch.setattr(Connection, "connection_made", noted)
+    with_daemon(tmp_path, scenario)
+
+
+def test_those_refused_are_heard_in_turn_as_large_requests_are_counted_or_one_by_one_later() -> None:
+    places, ones = Connections(Limits), [Mock(idle_since_s=float(at)) for at in (5, 5, 5, 9)]
+    for one in ones:
+        places.admit(one, "127.0.0.1")
+        places.refused(one)
+    late = [5 + DEAF_S, 5 + DEAF_S + APART_S, 5 + DEAF_S + 2 * APART_S, 9 + DEAF_S]
+    assert [one.hear_not.call_args.args[0] for one in ones] == pytest.approx(late)
+    places.counted()
+    places.leave(ones[1])
+    places.counted()
+    for one in (ones[0], ones[1], ones[3], ones[3]):
+        places.hear(one)  # their time has come
+    places.counted()
+    assert [one.hear.call_count for one in ones] == [1, 0, 1, 1]
 
 
 def test_another_machine_has_a_quota_and_neighbours_have_none() -> None:

@@ -40,9 +40,8 @@ def test_what_is_accepted_is_taken_once_and_in_order_and_the_bytes_stay_bounded(
 def test_several_blocks_are_accepted_together_or_not_at_all() -> None:
     mailbox = Mailbox(4 * KIB)
     mailbox.offer([block()])
-    with pytest.raises(Busy) as refused:
+    with pytest.raises(Busy):
         mailbox.offer([block(KIB), block(KIB)])
-    assert refused.value.retry_after_s >= 1
     assert names(mailbox) == ["s"]
 
 

@@ -75,6 +75,22 @@ def test_all_that_was_taken_together_is_counted_before_the_first_answer() -> Non
     assert world.events == ["count a at 5", "count b at 5", "answer", "answer", "tick at 5"]
 
 
+def test_a_small_request_that_comes_while_others_are_counted_is_committed_with_them() -> None:
+    world = World()
+    count = world.pump.streams["s"].observe
+
+    def interrupted(one: Block, now_ms: int) -> Settled:
+        vars(world.pump.streams["s"])["observe"] = count
+        world.mailbox.offer([block(b"b")])
+        world.mailbox.close()
+        return count(one, now_ms)
+
+    vars(world.pump.streams["s"])["observe"] = interrupted
+    world.mailbox.offer([block(b"a")])
+    world.pump.run()
+    assert [event.partition(" at ")[0] for event in world.events][:4] == ["count a", "count b", "answer", "answer"]
+
+
 def test_a_block_that_trips_a_bug_is_answered_with_it_and_costs_no_other_block(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
 import time
 from collections import Counter
@@ -43,11 +44,15 @@ class Order:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of it: records accepted, requests by their end, and how many a second were begun."""
+    """What became of it: records accepted, requests by their end, and how many a second were begun.
+
+    `held`: how many more a second were due while their sender still waited for an answer.
+    """
 
     accepted: int
     ends: dict[str, int]
     pace: float
+    held: float
 
 
 class Attack:
@@ -60,6 +65,7 @@ class Attack:
         self._wires: list[Wire] = []
         self._ends: Counter[str] = Counter()
         self._begun = 0
+        self._held = 0
 
     async def run(self) -> Result:
         kind, good = self._order.kind, self._order.good
@@ -74,7 +80,8 @@ class Attack:
             self._ends += wire.statuses
             await wire.close()
         accepted = sum(wire.accepted for wire in self._wires)
-        return Result(accepted, dict(self._ends), self._begun / self._order.seconds)
+        seconds = self._order.seconds
+        return Result(accepted, dict(self._ends), self._begun / seconds, self._held / seconds)
 
     async def _several(self, number: int, work: Callable[[Wire], Awaitable[None]]) -> None:
         self._wires = [Wire(self._port) for _ in range(number)]
@@ -82,13 +89,20 @@ class Attack:
         await asyncio.gather(*(self._paced(wire, work, interval_s, at / number) for at, wire in enumerate(self._wires)))
 
     async def _paced(self, wire: Wire, work: Callable[[Wire], Awaitable[None]], interval_s: float, at: float) -> None:
-        """In steps of `interval_s`, the senders one after another; a step that is missed is not made up for."""
+        """In steps of `interval_s`, the senders one after another; steps that are missed are not made up for."""
         due_s = self._began_s + at * interval_s
         while max(due_s, time.monotonic()) < self._until_s:
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-            due_s = max(due_s + interval_s, time.monotonic())
             self._begun += 1
             await work(wire)
+            if interval_s:
+                due_s += interval_s
+                now_s = time.monotonic()
+                late = (min(now_s, self._until_s) - due_s) / interval_s
+                # What is due now is sent now, unless the time is over.
+                missed = max(0, math.floor(late) if now_s < self._until_s else math.ceil(late))
+                self._held += missed
+                due_s += missed * interval_s
 
     async def _send(self, wire: Wire) -> None:
         """One body; a little pause where it is refused, as an impatient client makes, if there is no pace."""
