@@ -11,6 +11,7 @@ from typing import Final
 NOT_OPENERS: Final = bytes(byte for byte in range(256) if byte not in b"{[\n")
 ONE_OPENER: Final = bytes.maketrans(b"[", b"{")
 NOT_MARKS: Final = bytes(byte for byte in range(256) if byte not in b"{[\n:")
+NOT_COLONS: Final = bytes(byte for byte in range(256) if byte not in b"\n:")
 FIELD_BYTES: Final = 5  # "":0, at least
 
 
@@ -44,19 +45,22 @@ def flat_lines(piece: bytes) -> int:
 
     >>> flat_lines(b'{"a":1}\\n{"b":2}'), flat_lines(b'{}{}\\n{"a":\\n1}\\n'), flat_lines(b'{"a":{}}\\n')
     (2, 0, 0)
+    >>> flat_lines(b'{"a":1}\\n{"a"\\n:1} {"a":2}\\n')
+    0
     """
     openers = piece.translate(None, NOT_OPENERS).removesuffix(b"\n") + b"\n"
     count = len(openers) // 2
-    return count if openers == b"{\n" * count and piece[:1] == b"{" else 0
+    at_starts = piece[:1] == b"{" and piece.count(b"\n{") == count - 1
+    return count if openers == b"{\n" * count and at_starts else 0
 
 
 def few_fields(piece: bytes, most: int) -> bool:
     """Whether no line can have more than so many keys.
 
-    >>> few_fields(b'{"a":1,"b":2}\\n{}', 2), few_fields(b'{"a":1,"b":2,"c":3}\\n{}', 2)
+    >>> few_fields(b'{"a":1,"b":2}\\n{}', 2), few_fields(b'{"a":1,"b":{"c":3}}\\n{}', 2)
     (True, False)
     """
-    return _all_within(piece, FIELD_BYTES * most) or b":" * (most + 1) not in piece.translate(None, NOT_MARKS)
+    return _all_within(piece, FIELD_BYTES * most) or b":" * (most + 1) not in piece.translate(None, NOT_COLONS)
 
 
 def shallow(piece: bytes, depth: int) -> bool:

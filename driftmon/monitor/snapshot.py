@@ -237,7 +237,7 @@ def _read(data: bytes) -> Snapshot:
 
 def _tree(data: bytes) -> Any:
     """The JSON; what msgspec refuses is left to the other, which is a third as fast and says what is wrong."""
-    with contextlib.suppress(msgspec.DecodeError, RecursionError):
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # of half a surrogate pair
         return msgspec.json.decode(data)
     try:
         return json.loads(data)

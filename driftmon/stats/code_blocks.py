@@ -64,7 +64,8 @@ class Blocks:
         self.place = {feature.name: index for index, feature in enumerate(features)}
         cuts = {index: feature.binning.cuts for index, feature in enumerate(features)}
         self._cuts = {index: found for index, found in cuts.items() if found is not None}
-        self._places: list[Mapping[str | None, int]] = [feature.binning.places or {} for feature in features]
+        places = {index: feature.binning.places for index, feature in enumerate(features)}
+        self._places = {index: found for index, found in places.items() if found is not None}
         self._unseen = [feature.binning.regular for feature in features]
         self._width = np.zeros(len(features), dtype=np.int64)  # the power of two less one that holds the cuts
         for index, (rising, _) in self._cuts.items():
@@ -95,11 +96,11 @@ class Blocks:
     def fill(self, known: Sequence[tuple[int, Column]], into: Codes) -> None:
         """The codes of known columns, each in the row of its feature's number."""
         if into.shape[1] < SHORT and len(known) >= MANY:
-            self._texts([(index, column) for index, column in known if index not in self._cuts], into)
+            self._texts([(index, column) for index, column in known if index in self._places], into)
             self._numbers([(index, column) for index, column in known if index in self._cuts], into)
-        else:
-            for index, column in known:
-                np.add(self._features[index].binning.codes(column.values), self._starts[index], out=into[index])
+            known = [one for one in known if one[0] not in self._places and one[0] not in self._cuts]
+        for index, column in known:
+            np.add(self._features[index].binning.codes(column.values), self._starts[index], out=into[index])
 
     def _texts(self, known: Sequence[tuple[int, Column]], into: Codes) -> None:
         found: list[int] = []

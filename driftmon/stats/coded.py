@@ -67,7 +67,10 @@ def _arrow(arrow: Any, values: Any) -> tuple[NDArray[np.int64], list[Any]] | Non
         if not _is_text(kinds, kind.value_type):
             return None
         chunked = values if isinstance(values, arrow.ChunkedArray) else arrow.chunked_array([values])
-        one = chunked.unify_dictionaries().combine_chunks()
+        try:
+            one = chunked.unify_dictionaries().combine_chunks()
+        except arrow.ArrowInvalid:  # a dictionary with a null in it
+            return _arrow(arrow, values.cast(kind.value_type))
     elif _is_text(kinds, kind):
         one = values.dictionary_encode()
         one = one.combine_chunks() if isinstance(one, arrow.ChunkedArray) else one
@@ -75,7 +78,7 @@ def _arrow(arrow: Any, values: Any) -> tuple[NDArray[np.int64], list[Any]] | Non
         return None
     if isinstance(one, arrow.ChunkedArray):  # an empty one, or one too large for a single array
         return _arrow(arrow, one.chunk(0)) if one.num_chunks == 1 else None
-    codes = one.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
+    codes = one.indices.cast(arrow.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
     return codes, one.dictionary.to_pylist()
 
 

@@ -229,7 +229,7 @@ class Schema:
             counts, tallies = self.count(codes[: len(self.features)]), codes[len(self.features) :].sum(axis=1)
             return np.concatenate((counts, tallies))
         flat = codes.ravel()
-        if self.tally_names or self.skips.any():
+        if len(flat) and flat.min() < 0:
             flat = flat[flat >= 0]
         return np.bincount(flat, minlength=self.width).astype(np.int64, copy=False)
 

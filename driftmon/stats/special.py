@@ -38,6 +38,7 @@ def compiled() -> ModuleType:
     doorway = _Doorway(PACKAGE)
     doorway.__path__ = list(found.submodule_search_locations or ())
     sys.modules[PACKAGE] = doorway
+    before = set(sys.modules)
     try:
         return import_module(f"{PACKAGE}._ufuncs")
     except ImportError:  # a scipy that is built otherwise: the whole package then
@@ -45,6 +46,10 @@ def compiled() -> ModuleType:
         return import_module(PACKAGE)
     finally:
         _remove(doorway)
+        if PACKAGE not in sys.modules:  # else its parts would be known, and not be in it, when it is imported itself
+            for part in sys.modules.keys() - before:
+                if part.startswith(f"{PACKAGE}."):
+                    del sys.modules[part]
 
 
 def _function(name: str) -> Any:

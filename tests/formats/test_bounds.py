@@ -26,6 +26,10 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "as many fields as may be": ({**PADDING, "x": 1, "c": "a"}, ""),
     "one more": ({**PADDING, "x": 1, "c": "a", "d": 0, "e": 0}, "too_many_fields"),
     "within": ({"m": {"c": "a", **PADDING, "y": 2}, "x": 1, "z": 1}, "too_many_fields"),
+    "around and within": (
+        {**dict.fromkeys("abdefghijkl", 1), "n": dict.fromkeys("abcdefghijklop", 1)},
+        "too_many_fields",
+    ),
     "in lists": ({"m": [{"a": at} for at in range(24)]}, "too_many_fields"),
     "many colons": ({"x": 1, "note": ":" * 100}, ""),
     "a category as long as may be": ({"c": "ü" * 30}, ""),

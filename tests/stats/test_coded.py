@@ -68,3 +68,14 @@ def test_categories_that_are_no_texts_are_read_as_their_values() -> None:
 @pytest.mark.parametrize("values", [np.array(["a"]), ["a"], pa.array([1]), pd.Series([1.0]), pa.array([["a"]])])
 def test_what_is_no_column_of_texts_is_not_encoded(values: Any) -> None:
     assert encoded(values) is None
+
+
+@pytest.mark.parametrize("kind", [pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64(), pa.int8()])
+def test_a_dictionary_by_any_kind_of_number_has_nulls(kind: Any) -> None:
+    column = pa.DictionaryArray.from_arrays(pa.array([0, 1, None], kind), pa.array(["a", "b"]))
+    assert [*column_of("categorical", column).values] == ["a", "b", None]
+
+
+def test_a_null_in_one_of_several_dictionaries_is_no_text() -> None:
+    parts = [pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array(texts)) for texts in (["a", None], ["b", "a"])]
+    assert [*column_of("categorical", pa.chunked_array(parts)).values] == ["a", None, "b", "a"]

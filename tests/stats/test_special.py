@@ -15,7 +15,9 @@ assert ours._functions.__name__ == "scipy.special._ufuncs"
 """
 AFTERWARDS = """
 import scipy.special, scipy.stats
-assert type(scipy.special).__name__ == "module" and scipy.special._ufuncs is ours._functions
+assert type(scipy.special).__name__ == "module"
+with scipy.special.errstate(all="ignore"):
+    assert scipy.special.gammaln(1.0) == 0.0
 for name in NAMES:
     assert getattr(scipy.special, name) is getattr(ours, name), name
 assert scipy.stats.norm.ppf(0.99) == ours.ndtri(0.99)
