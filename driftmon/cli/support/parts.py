@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import get_all_start_methods, get_context, resource_tracker
 from multiprocessing.context import BaseContext
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -81,13 +82,25 @@ def by_processes(
         pool = ProcessPoolExecutor(jobs, _context(), _prepare, (layout, work))
         try:
             for part in (part for source in sources for part in _parts(source, told)):
-                flying.append((part, pool.submit(_work, part)))
+                with _unheard():
+                    flying.append((part, pool.submit(_work, part)))
                 if len(flying) > PARTS_A_JOB * jobs:
                     yield landed()
             while flying:
                 yield landed()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Ctrl-C is for this process, which ends the pool; what is started meanwhile has it blocked from its first step."""
+    resource_tracker.ensure_running()  # it would unblock the signal when it has started
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _context() -> BaseContext:
@@ -119,7 +132,6 @@ _prepared: list[tuple[Layout, Work[Any]]] = []
 
 
 def _prepare(layout: Layout, work: Work[Any]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle: it ends the pool
     _prepared[:] = [(layout, work)]
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from driftmon.stats.binnings import cells
+from driftmon.stats import cells
 from driftmon.stats.columns import Floats
 from driftmon.stats.schema import Codes, Counts
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from driftmon.stats.binnings import cells
+from driftmon.stats import cells
 from driftmon.stats.binnings.numeric import Binning
 from driftmon.stats.columns import Floats
 
