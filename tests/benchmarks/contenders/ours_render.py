@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 import driftmon
 from driftmon.monitor.check import DEFAULT_RULES
 from driftmon.render.catalogue import Selection
-from driftmon.render.openmetrics import choose
-from driftmon.render.series import families
+from driftmon.render.openmetrics import render_text
+from driftmon.render.series import Layout
 from driftmon.stats.edges import FeatureSpec
 
 MINUTE_MS: Final = 60_000
@@ -52,9 +52,17 @@ def told_report(report: Any) -> Any:
 
 
 def load_report(folder: Path, series: int) -> Any:
-    """Reports of as many features as make so many series of `core`, or a few more; one after the other, in turns."""
-    one, two = (render(reports_of(features)[0]).count(b"\n") for features in (1, 2))
-    return reports_of(-(-series // (two - one)))
+    """Reports of as many features as make so many series of `core`, or a few more; one after the other, in turns.
+
+    Beside them their layout, which the daemon keeps from one report to the next.
+    """
+    one, two = (render(*laid_out(features)).count(b"\n") for features in (1, 2))
+    return laid_out(-(-series // (two - one)))
+
+
+def laid_out(features: int) -> tuple[Layout, list[Any]]:
+    reports = reports_of(features)
+    return Layout({"s": reports[0]}, Selection(limit=10**9)), reports
 
 
 def reports_of(features: int) -> list[Any]:
@@ -67,14 +75,14 @@ def reports_of(features: int) -> list[Any]:
     return found
 
 
-def render(report: Any) -> bytes:
-    writer, _ = choose("text/plain")
-    return writer(families({"s": report}, Selection(limit=10**9)))
+def render(layout: Layout, reports: list[Any], number: int = 0) -> bytes:
+    return render_text(layout.filled({"s": reports[number % len(reports)]}))
 
 
-def render_reports(reports: Any) -> tuple[int, Any]:
+def render_reports(state: tuple[Layout, list[Any]]) -> tuple[int, Any]:
+    layout, reports = state
     for number in range(TIMES):
-        text = render(reports[number % len(reports)])
+        text = render(layout, reports, number)
     return TIMES, text
 
 

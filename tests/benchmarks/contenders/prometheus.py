@@ -14,7 +14,8 @@ from tests.benchmarks.contenders.ours_render import TIMES, load_report, render, 
 def load(folder: Path, series: int) -> Any:
     """Set once, from the last of the reports that ours writes."""
     registry, gauges = CollectorRegistry(), dict[str, Gauge]()
-    text = render(load_report(folder, series)[(TIMES - 1) % 2]).decode()
+    layout, reports = load_report(folder, series)
+    text = render(layout, reports, TIMES - 1).decode()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if sample.name not in gauges:
