@@ -32,6 +32,7 @@ from driftmon.stats.schema import Schema
 
 FEWEST: Final = 2  # looks worth foreseeing
 MOST: Final = 128
+MOST_BINS: Final = 65_536  # of all windows' looks side by side: what they hold stays at some megabytes
 MOST_FEATURES: Final = 256  # with more, looks side by side are no faster than one after the other
 LOOKS_AT_ONCE: Final = 16  # of evidence: what they need stays in the cache
 MARGIN_NATS: Final = 0.01
@@ -63,7 +64,10 @@ class Foresight:
         self._wanted.add(index_of("kl_noise_floor"))
         self._bounds: dict[int, EvidenceBound] = {}
         self._stacks: dict[tuple[int, int], Pair] = {}
+        side_by_side = MOST_BINS // max(schema.width * len(windows), 1)
+        self._most = min(max(1 << side_by_side.bit_length() >> 1, FEWEST), MOST)  # a power of two
         self._reach, self._rest, self._pause = FEWEST, 0, 1
+        self._idle = False
         weighers = [calibration.weigher for calibration in assessment.calibrations.values()]
         by_itself = all(rule.detector is None and rule.metric not in TOGETHER for rule in self._fixed.values())
         self.able = (
@@ -77,7 +81,13 @@ class Foresight:
             self._rest = max(self._rest - 1, 0)
             return nothing
         due = _due(ledger, after_ms, self._reach + 1)[:-1]
-        if len(due) < FEWEST or ledger.open_excess or any(ring.excess for ring in ledger.rings):
+        if len(due) < FEWEST:
+            if self._idle:  # twice in a row: no replay, nor will one look soon follow another
+                self._stacks.clear()
+            self._idle = True
+            return nothing
+        self._idle = False
+        if ledger.open_excess or any(ring.excess for ring in (*ledger.rings, ledger.evidence) if ring is not None):
             return nothing
         ends_ms = [end_ms for end_ms, _ in due]
         loud, judged = self._by_threshold(ledger, pairs, due)
@@ -88,7 +98,7 @@ class Foresight:
         if count < len(due):  # many in a row that are not quiet would be foreseen in vain
             self._rest, self._pause, self._reach = self._pause, min(self._pause * 2, MOST), FEWEST
         else:
-            self._pause, self._reach = 1, min(self._reach * 2, MOST)
+            self._pause, self._reach = 1, min(self._reach * 2, self._most)
         return Quiet(ends_ms[:count], judged[:count]) if count else nothing
 
     def _by_threshold(
@@ -98,12 +108,11 @@ class Foresight:
         loud, seen, floors = np.zeros(len(due), dtype=np.bool_), [], []
         looks = 1 << (len(due) - 1).bit_length()  # a power of two, some of them nobody's: few sizes are prepared
         shape = (looks, len(self._schema.features))
-        for at, live in enumerate(self._live(ledger, due)):
-            rows = np.concatenate((live, np.zeros((looks - len(due), self._schema.width))))
-            pair = self._stack(at, looks, pairs[at]).beside(rows.ravel())
-            self._stacks[at, looks] = pair
-            total = pair.live_total
-            kish = np.divide(total**2, total, out=np.zeros(len(total)), where=total > 0)
+        nobody = np.zeros((looks - len(due), self._schema.width))
+        for at, (live, squared) in enumerate(self._live(ledger, due)):
+            pair = self._stack(at, looks, pairs[at]).beside(np.concatenate((live, nobody)).ravel())
+            total, weights = pair.live_total, pair.schema.totals(np.concatenate((squared, nobody)).ravel())
+            kish = np.divide(total**2, weights, out=np.zeros(len(weights)), where=weights > 0)
             phi = self._dispersion.average_at(kish.reshape(shape)).ravel()
             values = of_counts(pair, kish, phi, self._wanted)
             for index, rule in self._fixed.items():
@@ -113,23 +122,25 @@ class Foresight:
                 loud |= ((verdicts == Verdict.BREACH) & self._assessment.watched(index, at)).any(axis=1)
             seen.append(np.minimum(total, kish).reshape(shape)[: len(due)])
             floors.append(values[index_of("kl_noise_floor")].reshape(shape)[: len(due)])
+            self._stacks[at, looks] = pair.beside(pair.reference)  # keeps what was derived of the reference, no more
         return loud, ~self._assessment.insufficient(np.stack(seen, axis=1), np.stack(floors, axis=1))
 
-    def _live(self, ledger: Ledger, due: Sequence[tuple[int, Sequence[int]]]) -> list[Floats]:
-        """Of each window float64[looks, width]: what it will hold."""
+    def _live(self, ledger: Ledger, due: Sequence[tuple[int, Sequence[int]]]) -> list[tuple[Floats, Floats]]:
+        """Of each window float64[looks, width] twice, `counts` and `squared` of the View it will have."""
         found = []
         for ring in ledger.rings:
-            if ring.window.half_life_ms is None:
+            if ring.window.half_life_ms is None and ring.window.pane_ms == ledger.pane_ms:
                 until = np.array([ring.window.pane_of(end_ms - 1) for end_ms, _ in due])
                 numbers, running = self._running(ring, ledger, due)
-                found.append(_between(numbers, running, until - ring.length, until))
+                counts = _between(numbers, running, until - ring.length, until)
+                found.append((counts, counts))
                 continue
-            ahead, looks = ring.twin(), []
+            ahead, views = ring.twin(), []  # of a coarser pane a look sees what has closed of it, no more
             for end_ms, folded in due:
                 for pane in folded:
                     ahead.add(ring.window.pane_of(pane * ledger.pane_ms), ledger.open_panes[pane])
-                looks.append(ahead.view(ring.window.pane_of(end_ms - 1)).counts)
-            found.append(np.array(looks))
+                views.append(ahead.view(ring.window.pane_of(end_ms - 1)))
+            found.append((np.array([view.counts for view in views]), np.array([view.squared for view in views])))
         return found
 
     def _running(
@@ -148,9 +159,8 @@ class Foresight:
 
     def _stack(self, window: int, looks: int, pair: Pair) -> Pair:
         if (window, looks) not in self._stacks:
-            schema = _tiled(self._schema, looks)
-            reference = np.tile(pair.reference, looks)
-            self._stacks[window, looks] = Pair(schema, reference, np.zeros(schema.width), pair.pseudocount)
+            schema, reference = _tiled(self._schema, looks), np.tile(pair.reference, looks)
+            self._stacks[window, looks] = Pair(schema, reference, reference, pair.pseudocount)
         return self._stacks[window, looks]
 
     def _by_evidence(
@@ -204,7 +214,7 @@ def _due(ledger: Ledger, after_ms: int, most: int) -> list[tuple[int, Sequence[i
     return found
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)  # all sizes of one schema; more would outlive a reload
 def _tiled(schema: Schema, looks: int) -> Schema:
     """The features of several looks side by side."""
     named = (replace(one, name=f"{look}/{one.name}") for look in range(looks) for one in schema.features)
