@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 TIMEOUT_S: Final = 30.0
 REMEMBERED_S: Final = 600.0  # the daemon remembers a key for 900 s
@@ -25,6 +27,7 @@ SCHEMES: Final[Mapping[str, type[http.client.HTTPConnection]]] = {
     "http": http.client.HTTPConnection,
     "https": http.client.HTTPSConnection,
 }
+_orphans: Final[list[http.client.HTTPConnection]] = []  # of the parent's sender; to finalise one may wait for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class _Reply:
 
 
 class Door:
-    """The ingest API of one stream. ValueError where the address is none.
+    """The ingest API of one stream. ValueError where the address is none, or no request can be made of it.
 
     >>> Door("payments.sock", "payments", "")
     Traceback (most recent call last):
@@ -58,21 +61,40 @@ class Door:
     def __init__(self, url: str, stream: str, token: str) -> None:
         parts = urlsplit(url)
         self._unix = parts.path if parts.scheme == "unix" else ""
-        if not self._unix and (parts.scheme not in SCHEMES or not parts.hostname):
+        if not self._unix and not _is_remote(parts):
             raise ValueError(
                 f"{url!r} is no address of a daemon; write unix:/path, http://host:port or https://host:port"
             )
-        self._scheme, self._host, self._port = parts.scheme, parts.hostname or "localhost", parts.port
+        self._scheme, self._host = parts.scheme, parts.hostname or "localhost"
+        self._port = None if self._unix else parts.port
         prefix = "" if self._unix else parts.path.rstrip("/")
+        if not _is_visible(prefix):
+            raise ValueError(
+                f"the path {prefix!r} of {url!r} has a space or a character that no request can hold; "
+                f"write it as {quote(prefix, safe='/%')!r}"
+            )
+        if not _is_visible(token):  # it is a secret, and not shown
+            raise ValueError(
+                "the token has a space, a line end or another character that no header can hold; "
+                "strip() it where it was read from a file"
+            )
         self._target = f"{prefix}/api/v1/ingest/{quote(stream, safe='')}"
         self._login = {"Authorization": f"Bearer {token}"} if token else {}
         self._open: http.client.HTTPConnection | None = None
 
     def forget(self) -> None:
-        """Close the connection, or a copy of it that a fork made."""
+        """Close the connection."""
         opened, self._open = self._open, None
         if opened is not None:
             opened.close()
+
+    def leave(self) -> None:
+        """In the child of a fork: let go of the parent's connection, but wait for no lock that its thread holds."""
+        opened, self._open = self._open, None
+        if opened is not None:
+            _orphans.append(opened)
+            with suppress(OSError, AttributeError):  # not connected, or closed meanwhile
+                os.close(opened.sock.detach())
 
     def post(self, body: bytes, key: str) -> _Reply:
         """One attempt."""
@@ -105,6 +127,20 @@ class Door:
         return opened
 
 
+def _is_remote(parts: SplitResult) -> bool:
+    """Whether scheme, host and port are such that a connection can be tried."""
+    try:
+        host = (parts.hostname or "").encode("idna").decode()
+        return parts.scheme in SCHEMES and bool(host) and _is_visible(host) and parts.port != 0
+    except ValueError:  # a label too long or empty; a port that is no number or too large
+        return False
+
+
+def _is_visible(text: str) -> bool:
+    """Whether it stands in a request as it is: the visible characters of ASCII."""
+    return text.isascii() and text.isprintable() and " " not in text
+
+
 def deliver(door: Door, lines: list[bytes], wait: Callable[[float], bool]) -> Outcome | None:
     """Send until the daemon has answered for every record; None: `wait` (a delay in seconds) said no more."""
     key, delay_s, unsure_s = uuid.uuid4().hex, FIRST_DELAY_S, None
@@ -134,27 +170,36 @@ def _in_halves(door: Door, lines: list[bytes], wait: Callable[[float], bool]) ->
 
 
 def _settled(reply: _Reply, records: int) -> Outcome:
-    """Of a final answer. Late and sampled records are the daemon's own to count; only rejected ones are dropped."""
+    """Of a final answer. Late and sampled records are the daemon's own to count; only rejected ones are dropped.
+
+    >>> _settled(_Reply(200, body={"rejected": 2}), 5), _settled(_Reply(204), 5)
+    (Outcome(sent=3, dropped={'refused': 2}, why=''), Outcome(sent=0, dropped={'unconfirmed': 5}, why='HTTP 204'))
+    """
     body = reply.body or {}
-    if reply.status in (200, 202) and "rejected" in body:
-        refused = min(int(body["rejected"]), records)
+    why = f"HTTP {reply.status} {body.get('detail', '')} {_first_error(body)}".strip()
+    if 200 <= reply.status < 300:
+        if type(rejected := body.get("rejected")) is not int:  # no answer of a daemon: who knows what was counted
+            return Outcome(0, {"unconfirmed": records}, why)
+        refused = max(0, min(rejected, records))
         return Outcome(records - refused, {"refused": refused} if refused else {}, _first_error(body))
     if reply.status == 413:
         return Outcome(0, {"too_large": records}, str(body.get("detail", "")))
-    return Outcome(
-        0, {"refused": records}, f"HTTP {reply.status} {body.get('detail', '')} {_first_error(body)}".strip()
-    )
+    return Outcome(0, {"refused": records}, why)
 
 
 def _first_error(body: Mapping[str, Any]) -> str:
-    errors = body.get("errors") or [{}]
-    return str(errors[0].get("message", ""))
+    match body.get("errors"):
+        case [{"message": message}, *_]:
+            return str(message)
+        case [str(message), *_]:
+            return message
+    return ""
 
 
 def _object(data: bytes) -> Mapping[str, Any]:
     try:
         found = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

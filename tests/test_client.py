@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,14 +24,16 @@ import driftmon
 from driftmon.cli.support.counting import reference
 from driftmon.cli.support.inputs import input_of
 from driftmon.cli.support.records import Refusals
-from driftmon.client import Client
+from driftmon.client import HEAVY, Client, _weight
 from driftmon.daemon.config import load
+from driftmon.delivery import deliver
 from tests.daemon.kit import ndjson
 from tests.daemon.test_app import DEADLINE_S, started
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
-Answer: TypeAlias = tuple[int, dict[str, str], dict[str, Any]]
+Answer: TypeAlias = tuple[int, dict[str, str], dict[str, Any] | bytes]
 CUT = 0  # as an answer: the connection is closed without one
+STALL = {"Stall": "yes"}  # as its headers: the body comes once another request was answered
 
 
 class Scripted:
@@ -37,7 +41,7 @@ class Scripted:
 
     def __init__(self, answers: list[Answer]) -> None:
         self.answers, self.heads, self.records = answers, list[dict[str, str]](), list[Any]()
-        self.url = ""
+        self.url, self.answered = "", threading.Event()
 
     def take(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers["Content-Length"]))
@@ -49,12 +53,15 @@ class Scripted:
             return
         if status == 200:
             self.records += rows
-        data = json.dumps(answer).encode()
+        data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         handler.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(data))}.items():
             handler.send_header(name, value)
         handler.end_headers()
+        if headers is STALL:
+            self.answered.wait(DEADLINE_S)
         handler.wfile.write(data)
+        self.answered.set()
 
 
 @contextmanager
@@ -78,6 +85,13 @@ def scripted(*answers: Answer) -> Iterator[Scripted]:
         script.url = f"http://127.0.0.1:{server.server_address[1]}"
         yield script
         server.shutdown()
+
+
+def waited_for(met: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + DEADLINE_S
+    while not met():
+        assert time.monotonic() < end_s
+        time.sleep(0.005)
 
 
 def test_it_loads_the_standard_library_only() -> None:
@@ -148,6 +162,190 @@ def test_a_full_queue_drops_and_a_daemon_that_is_away_holds_nobody_up() -> None:
     assert client.waiting == 0
 
 
+ODD: list[Answer] = [
+    (200, {}, {"rejected": None}),
+    (200, {}, {"rejected": [1]}),
+    (200, {}, {"rejected": float("nan")}),
+    (200, {}, b"[" * 200_000),
+    (200, {}, b"<html>"),
+    (201, {}, {"accepted": 1}),
+]
+
+
+@pytest.mark.parametrize("answer", ODD, ids=lambda answer: str(answer[2])[:20])
+def test_a_sender_outlives_an_answer_that_does_not_say_what_was_counted(answer: Answer) -> None:
+    with scripted(answer) as server:
+        client = Client(server.url, "s")
+        client.log({"n": 0})
+        waited_for(lambda: client.dropped == {"unconfirmed": 1})
+        client.log({"n": 1})
+        assert client.close(DEADLINE_S)
+        assert (client.sent, client.dropped, client.waiting) == (1, {"unconfirmed": 1}, 0)
+
+
+def test_errors_of_any_shape_are_told_and_a_multi_status_is_an_answer(caplog: pytest.LogCaptureFixture) -> None:
+    odd: list[Answer] = [
+        (200, {}, {"rejected": 1, "errors": {"a": 1}}),
+        (400, {}, {"detail": "bad", "errors": ["line 7"]}),
+        (207, {}, {"rejected": 1}),
+        (200, {}, {"rejected": -3}),
+        (200, {}, {"rejected": 10**9}),
+    ]
+    with scripted(*odd) as server:
+        client = Client(server.url, "s")
+        refused = [1, 2, 3, 3, 4]
+        for number, drops in enumerate(refused):
+            client.log({"n": number})
+            waited_for(lambda: client.waiting == 0)
+            assert client.dropped == {"refused": drops}
+            client._told_s.clear()
+        assert client.close(DEADLINE_S)
+        assert "HTTP 400 bad line 7" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_that_nobody_thought_of_costs_one_batch_and_a_dead_sender_is_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    faults = [ZeroDivisionError("of a new kind"), SystemExit()]
+
+    def failing(*given: Any) -> Any:
+        if faults:
+            raise faults.pop(0)
+        return deliver(*given)
+
+    monkeypatch.setattr(driftmon.client, "deliver", failing)
+    with scripted() as server:
+        client = Client(server.url, "s")
+        client.log({"n": 0})
+        waited_for(lambda: client.dropped == {"unconfirmed": 1})
+        client.log({"n": 1})
+        sender = client._thread
+        assert sender is not None
+        sender.join(DEADLINE_S)
+        assert client.waiting == 1
+        client.log({"n": 2})
+        assert client.close(DEADLINE_S)
+        assert (client.sent, client.dropped, client.waiting) == (1, {"unconfirmed": 2}, 0)
+        assert server.records == [{"n": 2}]
+
+
+def test_keys_without_a_repr_and_handlers_that_raise_are_no_reason_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Key(str):
+        def __repr__(self) -> str:
+            raise RuntimeError("not today")
+
+    def failing(record: logging.LogRecord) -> bool:
+        raise RuntimeError(record.getMessage())
+
+    monkeypatch.setattr(driftmon.client.log, "filters", [failing])
+    with scripted() as server, Client(server.url, "s") as client:
+        for value in ("x" * 70_000, 1):
+            client.log({Key("k"): value})
+        assert client.close(DEADLINE_S)
+        assert (client.sent, client.dropped) == (1, {"too_large": 1})
+
+
+@pytest.mark.parametrize("token", ["secret\n", "s\u20accret", "sec ret"])
+def test_a_token_that_no_header_holds_is_refused_where_it_is_written_and_not_shown(token: str) -> None:
+    with pytest.raises(ValueError, match=r"^the token has a space, a line end .* strip\(\) it") as fault:
+        Client("http://localhost:1", "s", token=token)
+    assert token not in str(fault.value)
+
+
+@pytest.mark.parametrize(("path", "cure"), [("/x y", "/x%20y"), ("/\u00e9%20", "/%C3%A9%20")])
+def test_a_path_that_no_request_holds_is_refused_with_its_cure(path: str, cure: str) -> None:
+    with pytest.raises(ValueError, match=f"; write it as '{cure}'$"):
+        Client(f"http://localhost:1{path}", "s")
+
+
+def test_long_texts_and_lists_wait_in_bounded_memory() -> None:
+    client = Client("unix:/nowhere/driftmon.sock", "s")
+    texts = [f"{number}" * 20_000 for number in range(10)]
+    for number in range(5000):
+        client.log({"text": texts[number % 10], "list": [0.5] * 100})
+    assert client.dropped["full"] > 1500
+    assert sum(map(_weight, list(client._waiting))) <= HEAVY
+    client.log({"text": "y" * 2_000_000})
+    assert client.dropped["too_large"] == 1
+    client.log({"n": 1})
+    client.close(0)
+    assert sum(client.dropped.values()) == 5002
+
+
+def test_room_for_long_texts_comes_back_when_they_are_sent() -> None:
+    with scripted() as server:
+        client = Client(server.url, "s")
+        for _ in range(20):
+            client.log({"text": "y" * 50_000})
+        assert client.close(None)
+        assert (client.sent, client._heavy) == (20, 0)
+
+
+@pytest.mark.parametrize("timeout", [None, float("inf"), 1e10])
+def test_a_close_may_take_as_long_as_it_takes(timeout: float | None) -> None:
+    with scripted() as server:
+        client = Client(server.url, "s", exit_timeout=None)
+        client.log({"n": 1})
+        assert client.close(timeout)
+        assert client.sent == 1
+
+
+def test_a_timeout_that_is_none_changes_nothing() -> None:
+    client = Client("unix:/nowhere/driftmon.sock", "s")
+    with pytest.raises(ValueError, match="a timeout must be a number of seconds, or None"):
+        client.close(float("nan"))
+    client.log({"n": 1})
+    assert client.waiting == 1
+    assert not client.close(-1)
+
+
+FORKED_WHILE_READING = """
+import os, signal, sys, threading, time, driftmon
+client = driftmon.Client(sys.argv[1], "s")
+client.log({"who": "parent"})
+def calls(frame):
+    while frame: yield frame.f_code.co_name; frame = frame.f_back
+while not client._thread or not {"read", "readinto"} <= {*calls(sys._current_frames().get(client._thread.ident))}:
+    time.sleep(0.01)
+if not (child := os.fork()):
+    client.log({"who": "child"})
+    sys.exit(0 if client.close(60) and client.sent == 1 else 1)
+for _ in range(1000):
+    if (ended := os.waitpid(child, os.WNOHANG))[0]: break
+    time.sleep(0.01)
+else:
+    os.kill(child, signal.SIGKILL)
+    sys.exit("the child hangs")
+sys.exit(ended[1] or not client.close(60) or client.sent != 1)
+"""
+
+
+def test_a_fork_while_the_sender_reads_an_answer_does_not_hang_the_child() -> None:
+    with scripted((200, STALL, {"rejected": 0})) as server:
+        subprocess.run([sys.executable, "-c", FORKED_WHILE_READING, server.url], check=True)
+        assert sorted(row["who"] for row in server.records) == ["child", "parent"]
+
+
+FORKED_WITH_A_FAULT = """
+import os, sys, driftmon
+clients = [driftmon.Client("unix:/nowhere", "s") for _ in range(8)]
+for client in clients: client.log({"n": 1})
+def fail(): raise OSError("this one cannot")
+for client in clients[::2]: client._begin = fail
+if not (child := os.fork()):
+    os._exit(any(client.waiting for client in clients[1::2]))
+status = os.waitpid(child, 0)[1]
+for client in clients: client.close(0)
+sys.exit(status)
+"""
+
+
+def test_a_client_that_fails_in_a_fork_leaves_no_other_with_what_is_the_parents() -> None:
+    ended = subprocess.run([sys.executable, "-c", FORKED_WITH_A_FAULT], check=True, capture_output=True, text=True)
+    assert "clients that could not begin anew after a fork (4 sub-exceptions)" in ended.stderr
+
+
 FORKING = """
 import os, sys, driftmon
 client = driftmon.Client(sys.argv[1], "s")
@@ -169,7 +367,10 @@ def test_each_process_of_a_fork_sends_its_own_and_the_exit_what_is_left() -> Non
         assert {who: senders.count(who) for who in set(senders)} == {"parent": 10, 0: 20, 1: 20}
 
 
-@pytest.mark.parametrize("url", ["payments.sock", "unix:", "ftp://host", "http://", "host:80"])
+NOWHERE = ["payments.sock", "unix:", "ftp://host", "http://", "host:80", "http://h:99999", "http://a..b", "http://a b"]
+
+
+@pytest.mark.parametrize("url", NOWHERE)
 def test_an_address_that_is_none_is_refused_where_it_is_written(url: str) -> None:
     with pytest.raises(ValueError, match="is no address of a daemon; write unix:/path, http://host:port"):
         Client(url, "s")

@@ -65,12 +65,18 @@ class Exposition:
                 self._reports, self._selection = now
                 self._kept = {}
             if (render, squeeze) not in self._kept:
-                self._kept[render, squeeze] = await asyncio.to_thread(self._rendered, render, squeeze)
+                # A request that is cancelled leaves its thread at work, which therefore changes nothing here.
+                self._layout, self._kept[render, squeeze] = await asyncio.to_thread(
+                    _rendered, self._layout, self._reports, self._selection, render, squeeze
+                )
             return self._kept[render, squeeze]
 
-    def _rendered(self, render: Render, squeeze: bool) -> Kept:
-        if not self._layout.fits(self._reports, self._selection):
-            self._layout = Layout(self._reports, self._selection)
-        pieces = (*self._layout.filled(self._reports), *label_families(self._reports))
-        body = render(pieces).removesuffix(END)
-        return Squeezed.of(body) if squeeze else Plain(body)
+
+def _rendered(
+    layout: Layout, reports: Mapping[str, Report], selection: Selection, render: Render, squeeze: bool
+) -> tuple[Layout, Kept]:
+    """The layout that fits, which may be the one there was, and what /metrics answers of these reports."""
+    if not layout.fits(reports, selection):
+        layout = Layout(reports, selection)
+    body = render((*layout.filled(reports), *label_families(reports))).removesuffix(END)
+    return layout, Squeezed.of(body) if squeeze else Plain(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -132,6 +133,42 @@ def test_scrapes_at_the_same_time_render_once(tmp_path: Path, rendered: Counter[
         daemon.tick(1000)
         await asyncio.gather(*(daemon.scrape() for _ in range(5)))
         assert rendered["filled"] == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_render_whose_request_was_cancelled_changes_nothing(
+    tmp_path: Path, rendered: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, plain = threading.Event(), threading.Event(), Layout.__init__
+
+    def waiting(*arguments: Any) -> None:
+        plain(*arguments)
+        if not begun.is_set():
+            begun.set()
+            go_on.wait(30)
+
+    async def scenario() -> None:
+        daemon = Daemon(tmp_path)
+        monkeypatch.setattr(Layout, "__init__", waiting)
+        daemon.tick(1000)
+        scrape = asyncio.create_task(daemon.scrape())
+        await asyncio.to_thread(begun.wait, 30)
+        scrape.cancel()
+        await asyncio.wait([scrape])
+        daemon.monitor = Monitor(
+            reference_of({"x": [1.0, 2.0]}, (FeatureSpec("x", "numeric"),)),
+            (Window.sliding("slow", 3_600_000),),
+            stream="s",
+        )
+        daemon.tick(2000)
+        assert b'window="slow"' in await daemon.scrape()
+        go_on.set()
+        while rendered["filled"] < 2:
+            await asyncio.sleep(0.001)
+        daemon.tick(3000)
+        assert b'window="slow"' in await daemon.scrape()
+        assert rendered["laid out"] == 3, "none of no report, the cancelled one, and one"
 
     asyncio.run(scenario())
 
