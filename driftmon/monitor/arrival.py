@@ -24,11 +24,15 @@ NEVER_MS: Final = -(2**62)
 
 @dataclass(frozen=True)
 class Arrival:
-    """bool[rows] each: too far ahead, and late; `watermark_ms` after the batch (None: no record yet)."""
+    """bool[rows] each: too far ahead, and late; `watermark_ms` after the batch (None: no record yet).
+
+    `marks_ms`: the watermark after each row, where no other clock tells when it came.
+    """
 
     future: NDArray[np.bool_]
     late: NDArray[np.bool_]
     watermark_ms: int | None
+    marks_ms: Times | None = None
 
     @classmethod
     def of_all(cls, rows: int, watermark_ms: int | None) -> Arrival:
@@ -64,7 +68,7 @@ def arrive(times_ms: Times, now_ms: int | None, watermark_ms: int | None, latene
     if pane_ms:
         late = ((times_ms // pane_ms + 1) * pane_ms <= marks) & ~future
     last = int(marks[-1]) if len(marks) else NEVER_MS
-    return Arrival(future, late, watermark_ms if last == NEVER_MS else last)
+    return Arrival(future, late, watermark_ms if last == NEVER_MS else last, marks if now_ms is None else None)
 
 
 def panes_of(times_ms: Times | None, kept: NDArray[np.bool_], now_ms: int, pane_ms: int) -> Times:

@@ -35,7 +35,7 @@ def count(
     for pane, counts in counted:
         ledger.add(pane, *weighed(counts, batch.weight, schema.width))
     ledger.watermark_ms = arrival.watermark_ms
-    ledger.note(batch, kept, now_ms)
+    ledger.note(batch, kept, now_ms if arrival.marks_ms is None else arrival.marks_ms)
     flags.observe(batch, codes, kept, None if times_ms is not None else now_ms, log_p)
 
 

@@ -6,10 +6,12 @@ starts afresh from them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
+from driftmon.monitor.batch import Batch, Receipt
 from driftmon.monitor.events import Coder, Events
 from driftmon.monitor.ledger import Ledger
 from driftmon.stats.columns import Floats
@@ -35,24 +37,31 @@ class Current:
         """Counts changed otherwise than by the events that waited."""
         self._stale = True
 
-    def taken(self, waiting: int) -> None:
-        """So many events that waited are in the counts now."""
+    def take(self, events: Events, ledger: Ledger, count: Callable[[Batch], Receipt]) -> None:
+        """Count all that wait."""
+        waiting = len(events.waiting)
+        try:
+            events.take(count, lambda: ledger.state)
+        except BaseException:
+            self._stale = True
+            raise
         self._stale, self._seen = self._stale or self._seen < waiting, 0
 
-    def lags(self, events: Events) -> bool:
-        """Whether the events that wait must be counted before `running` is asked for."""
-        return self._stale or not self._able or len(events.waiting) - self._seen > FEW
-
-    def running(self, events: Events, ledger: Ledger, reference: Floats) -> Running:
-        """With the events that still wait."""
+    def running(self, events: Events, ledger: Ledger, reference: Floats, take: Callable[[], None]) -> Running:
+        """With the events that still wait; `take` counts them, where they are many or one cannot be read."""
+        if self._stale or not self._able or len(events.waiting) - self._seen > FEW:
+            take()
         if self._running is None or reference is not self._reference:
             self._running, self._reference = Running(self._schema, reference, self._pseudocount), reference
             self._stale = True
         if self._stale:
             self._running.rebase(ledger.first_window().astype(np.float64))
             self._stale, self._seen = False, 0
-        waiting = events.waiting
-        while self._seen < len(waiting):
-            self._running.add_each(self._coder.codes(waiting[self._seen]))
-            self._seen += 1
+        try:
+            for event in events.waiting[self._seen :]:
+                self._running.add_each(self._coder.codes(event))
+                self._seen += 1
+        except Exception:
+            take()
+            raise
         return self._running

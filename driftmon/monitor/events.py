@@ -1,16 +1,18 @@
 """Events: records as maps, one at a time, that wait to be counted together.
 
-Law: counted together they are what they are one by one. An event that waits belongs to the monitor: who changes it
-changes what is counted.
+Law: counted together they are what they are one by one: one that cannot be counted takes no other with it. An event
+that waits belongs to the monitor: who changes it changes what is counted.
 """
 
 from __future__ import annotations
 
+import reprlib
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from math import isnan
-from operator import itemgetter
+from operator import index, itemgetter
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -25,7 +27,38 @@ Event: TypeAlias = Mapping[str, object]
 MOST: Final = 1024  # events that wait
 MOST_CELLS: Final = 2**20  # and events x features
 PIECE: Final = 128  # events whose values stay in the second-level cache from one step to the next
+MOST_MS: Final = 2**62  # beyond it, sums of a time and a pane leave int64
+UNCOUNTABLE: Final = "uncountable"  # why an event is rejected
 SPARSE: Final = 4  # events with so few of the keys are read by the keys they have
+
+
+def plain(event: Any) -> Event:
+    """A map of its own: one that makes up what it does not have would count it, and have it from then on.
+
+    >>> from collections import Counter
+    >>> type(plain(Counter(x=1)))
+    <class 'dict'>
+    """
+    if isinstance(event, Mapping) or hasattr(event, "keys"):  # rows of pandas and sqlite3 are no Mapping
+        return dict(event)
+    raise TypeError(f"an event maps names to values, this is {_shown(event)}: give a dict")
+
+
+def whole_ms(time_ms: Any) -> int:
+    """The time of an event; of a float its whole part, as of arrays."""
+    if type(time_ms) is int and -MOST_MS < time_ms < MOST_MS:
+        return time_ms
+    try:
+        found = int(time_ms) if isinstance(time_ms, float) else index(time_ms)
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"time_ms is a whole number of ms since 1970, this is {_shown(time_ms)}: give an int") from None
+    if not -MOST_MS < found < MOST_MS:
+        raise ValueError(f"time_ms is ms since 1970, this is {_shown(time_ms)}, beyond 2**62: give it in ms")
+    return found
+
+
+def _shown(value: object) -> str:
+    return f"{type(value).__name__} {reprlib.repr(value)}"
 
 
 class Events:
@@ -42,21 +75,57 @@ class Events:
         self.times_ms: list[int] = []
         self._settled = Receipt(0)
 
-    def settle(self, receipt: Receipt) -> None:
-        """What became of those that were taken."""
-        self._settled = Receipt(self._settled.counted + receipt.counted, self._settled.late + receipt.late)
-
     def settled(self) -> Receipt:
-        """Of all since the last time."""
+        """What became of all since the last time."""
         found, self._settled = self._settled, Receipt(0)
         return found
 
-    def take(self) -> Batch:
-        """All of them, as typed columns; none are left."""
-        events, times = self.waiting.copy(), self.times_ms.copy()
-        self.waiting.clear()
-        self.times_ms.clear()
-        return Batch(len(events), self._columns(events), np.array(times, dtype=np.int64) if times else None)
+    def take(self, count: Callable[[Batch], Receipt], state: Callable[[], object]) -> None:
+        """Count all that wait; where together they cannot be, one by one, and ValueError once the others are counted.
+
+        `state` yields another object as soon as anything is counted.
+        """
+        try:
+            self._count(len(self.waiting), count, state)
+        except Exception:
+            if not self.waiting:  # what failed came after they were counted
+                raise
+            self._count_singly(count, state)
+
+    def _count_singly(self, count: Callable[[Batch], Receipt], state: Callable[[], object]) -> None:
+        faults: list[tuple[int, Exception]] = []
+        rows = len(self.waiting)
+        for row in range(rows):
+            try:
+                self._count(1, count, state)
+            except Exception as error:
+                faults.append((row, error))
+                if len(self.waiting) == rows - row:
+                    self._leave(1, Receipt(0, 0, {UNCOUNTABLE: 1}))
+        if faults:
+            row, fault = faults[0]
+            raise ValueError(
+                f"{len(faults)} of the {rows} events that waited cannot be counted and are left out, the others are "
+                f"counted; the first of them is number {row + 1}, {fault!r}: leave such values out"
+            ) from fault
+
+    def _count(self, rows: int, count: Callable[[Batch], Receipt], state: Callable[[], object]) -> None:
+        """The first so many; they wait until they are counted."""
+        times = np.array(self.times_ms[:rows], dtype=np.int64) if self.times_ms else None
+        batch, before = Batch(rows, self._columns(self.waiting[:rows]), times), state()
+        try:
+            receipt = count(batch)
+        except BaseException:
+            if state() is not before:
+                self._leave(rows, Receipt(rows))
+            raise
+        self._leave(rows, receipt)
+
+    def _leave(self, rows: int, receipt: Receipt) -> None:
+        del self.waiting[:rows], self.times_ms[:rows]
+        known = self._settled
+        rejected = Counter(known.rejected) + Counter(receipt.rejected)
+        self._settled = Receipt(known.counted + receipt.counted, known.late + receipt.late, dict(rejected))
 
     def _columns(self, events: Sequence[Event]) -> dict[str, Column]:
         if SPARSE * sum(map(len, events)) < len(events) * len(self._keys):

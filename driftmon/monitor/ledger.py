@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from driftmon.monitor.batch import Batch
+from driftmon.monitor.batch import Batch, Times
 from driftmon.monitor.panes import Ring, View, Window, finest_pane_ms
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.monitor.tallies import state_of, sums_of
@@ -60,28 +60,49 @@ class Ledger:
             self.lifetime_excess = _plus(self.lifetime_excess, excess)
 
     @property
+    def state(self) -> Counts:
+        """int64[state_width] since the beginning: another array after each addition."""
+        return self._total
+
+    @property
     def lifetime(self) -> Counts:
         """int64[width] since the beginning."""
         return self._total[: self.schema.width]
 
-    def note(self, batch: Batch, kept: NDArray[np.bool_], now_ms: int) -> None:
-        """What counts do not say of the rows kept: why values were unreadable, when a feature was last there."""
+    def note(self, batch: Batch, kept: NDArray[np.bool_], came_ms: int | Times) -> None:
+        """What counts do not say of the rows kept: why values were unreadable, when a feature was last there.
+
+        `came_ms`: when they came, or when each did.
+        """
         if not kept.any():
             return
-        oldest_ms = now_ms if batch.times_ms is None else int(batch.times_ms[kept].min())
+        oldest_ms = int((np.asarray(came_ms) if batch.times_ms is None else batch.times_ms[kept]).min())
         self.first_ms = oldest_ms if self.first_ms is None else min(self.first_ms, oldest_ms)
         for name, column in batch.columns.items():
             for reason, rows in column.invalid.items():
                 if not (times := int(kept[np.asarray(rows, dtype=np.int64)].sum()) * batch.weight):
                     continue
                 self.invalid[(name, reason)] = self.invalid.get((name, reason), 0) + times
+        self._note_seen(batch, kept, came_ms)
+
+    def _note_seen(self, batch: Batch, kept: NDArray[np.bool_], came_ms: int | Times) -> None:
+        """The newest row kept of each feature that is there, or need not be."""
         place, skips = self.schema.place, self.schema.skips
-        seen = ~skips
-        some = bool(skips.any())
+        came = np.broadcast_to(np.asarray(came_ms, dtype=np.int64), (batch.rows,))
+        seen, seen_ms = ~skips, np.full(len(skips), came[kept][-1])
+        some, alike = bool(skips.any()), isinstance(came_ms, int) and bool(kept.all())
         for name, column in batch.columns.items():
             if (some or len(column.uncounted)) and (index := place.get(name)) is not None:
-                seen[index] = (len(column.absent) if skips[index] else 0) + len(column.uncounted) < batch.rows
-        self.last_ms[seen] = now_ms
+                without = [rows for rows in (column.absent if skips[index] else (), column.uncounted) if len(rows)]
+                seen[index] = sum(map(len, without)) < batch.rows
+                if not alike and without and seen[index]:
+                    there = kept.copy()
+                    for rows in without:
+                        there[np.asarray(rows, dtype=np.int64)] = False
+                    newest = np.flatnonzero(there)[-1:]
+                    seen[index] = len(newest) > 0
+                    seen_ms[index] = came[newest[0]] if len(newest) else 0
+        self.last_ms[seen] = seen_ms[seen]
 
     def fold(self, end_ms: int | None) -> None:
         """Close the open panes that end by `end_ms` (None: all): they enter the rings, oldest first."""

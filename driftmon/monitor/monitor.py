@@ -19,7 +19,7 @@ from driftmon.monitor.calibration import calibrations_of
 from driftmon.monitor.clocks import Clocks
 from driftmon.monitor.counting import count
 from driftmon.monitor.current import Current
-from driftmon.monitor.events import Events
+from driftmon.monitor.events import Events, plain, whole_ms
 from driftmon.monitor.flags import Flags
 from driftmon.monitor.foresight import Foresight
 from driftmon.monitor.ledger import Ledger
@@ -139,21 +139,28 @@ class Monitor:
         An event of ten fields costs 2 us, and 12 us where `running` is asked after each one. Where rows go by the
         time they arrive, only events of one `time_ms` wait together.
         """
-        if time_ms is not None or self.event_time:
-            self._time(time_ms)
-        self._waiting.append(event)
+        if type(event) is not dict:
+            event = plain(event)
+        if time_ms is None and not self.event_time:
+            self._waiting.append(event)
+        else:
+            self._wait(event, time_ms)
         if len(self._waiting) >= self._events.room:
             self._take()
 
-    def _time(self, time_ms: int | None) -> None:
-        """An event is next that has a time, or should have one."""
-        if self.event_time:
-            if time_ms is None:
-                raise ValueError(f"stream {self.stream} goes by event time, this event has none: give it time_ms")
-            self._events.times_ms.append(time_ms)
-        elif time_ms is not None and time_ms != self._now_ms:
-            self._take()
-            self._now_ms = time_ms
+    def _wait(self, event: Mapping[str, object], time_ms: int | None) -> None:
+        """An event that has a time, or should have one."""
+        if time_ms is None:
+            raise ValueError(f"stream {self.stream} goes by event time, this event has none: give it time_ms")
+        time_ms = whole_ms(time_ms)
+        try:
+            if self.event_time:
+                self._events.times_ms.append(time_ms)
+            elif time_ms != self._now_ms:
+                self._take()
+        finally:  # whatever is wrong with those before it
+            self._now_ms = self._now_ms if self.event_time else time_ms
+            self._waiting.append(event)
 
     def flush(self) -> Receipt:
         """Count the events that wait; what became of all since the last time."""
@@ -161,9 +168,9 @@ class Monitor:
         return self._events.settled()
 
     def _take(self) -> None:
-        if waiting := len(self._waiting):
-            self._current.taken(waiting)
-            self._events.settle(self._count(self._events.take(), None if self.event_time else self._now_ms))
+        if self._waiting:
+            now_ms = None if self.event_time else self._now_ms
+            self._current.take(self._events, self._ledger, lambda batch: self._count(batch, now_ms))
 
     def tick(self, now_ms: int) -> Report:
         """Evaluate what is due and report. `now_ms` is the driver's clock; on event time it rules staleness only."""
@@ -340,9 +347,7 @@ class Monitor:
     @property
     def running(self) -> Running:
         """KL, cross-entropy, entropy and PSI over the panes of the first window, all observations included."""
-        if self._current.lags(self._events):
-            self._take()
-        return self._current.running(self._events, self._ledger, self._pairs[0].reference)
+        return self._current.running(self._events, self._ledger, self._pairs[0].reference, self._take)
 
     @property
     def dispersion(self) -> Dispersion:

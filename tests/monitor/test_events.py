@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import ChainMap, Counter, defaultdict
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from driftmon.monitor.batch import Batch
 from driftmon.monitor.events import Coder
 from driftmon.monitor.monitor import Monitor
 from driftmon.monitor.panes import Window
+from driftmon.monitor.rules import Detector, Rule
 from driftmon.monitor.scoring import typed_columns
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.stats.binnings import boolean, categorical, log_loss, numeric
@@ -100,6 +103,7 @@ def test_each_is_late_or_not_by_its_own_time(events: list[tuple[dict[str, Any], 
             singly.tick(0)
     receipt = waiting.flush()
     assert (receipt.counted, receipt.late) == (len(events) - late, late)
+    assert waiting.clocks.last_ms.tolist() == singly.clocks.last_ms.tolist()
     same(waiting, singly)
 
 
@@ -124,3 +128,143 @@ def test_an_event_without_the_time_its_stream_goes_by_is_refused_at_once() -> No
     with pytest.raises(ValueError, match="stream data goes by event time, this event has none: give it time_ms"):
         monitor.observe({"x": 1.0})
     assert monitor.flush().counted == 0
+
+
+TOO_LONG: Any = {"c": 10**5000}  # an integer of more digits than Python writes
+
+
+@pytest.mark.parametrize("bad", [None, 5, ["x"], "x", {1.0}])
+@pytest.mark.parametrize("event_time", [False, True])
+def test_what_is_no_map_is_refused_at_once_and_takes_no_other_with_it(bad: Any, event_time: bool) -> None:
+    monitor = Monitor(reference(SCHEMAS[0]), WINDOWS, event_time=event_time)
+    for at in range(600):
+        if at == 300:
+            with pytest.raises(TypeError, match=rf"maps names to values, this is {type(bad).__name__} .*: give a dict"):
+                monitor.observe(bad, at)
+        monitor.observe({"x": 1.0}, at)
+    assert monitor.flush().counted == 600
+
+
+@pytest.mark.parametrize("bad", ["bad", 10**30, -(10**30), 2**63 - 1, math.nan, math.inf, [5], np.datetime64("now")])
+@pytest.mark.parametrize("event_time", [False, True])
+def test_a_time_that_is_none_is_refused_at_once_and_takes_no_event_with_it(bad: Any, event_time: bool) -> None:
+    monitor = Monitor(reference(SCHEMAS[0]), WINDOWS, event_time=event_time)
+    monitor.observe({"x": 1.0}, 7)
+    with pytest.raises((TypeError, ValueError), match=r"time_ms is .*ms since 1970, this is .*: give"):
+        monitor.observe({"x": 1.0}, bad)
+    monitor.observe({"x": 1.0}, 7)
+    monitor.tick(8)
+    assert monitor.flush().counted == 2
+    assert monitor.snapshot().first_ms == 7
+
+
+@pytest.mark.parametrize("time_ms", [np.int64(61_000), 61_000.9, np.float64(61_000.5)])
+@pytest.mark.parametrize("event_time", [False, True])
+def test_a_time_may_be_of_numpy_and_a_float_is_cut(time_ms: Any, event_time: bool) -> None:
+    monitor = Monitor(reference(SCHEMAS[0]), WINDOWS, event_time=event_time)
+    monitor.observe({"x": 1.0}, time_ms)
+    found = monitor.snapshot()
+    assert (found.first_ms, type(found.first_ms)) == (61_000, int)
+
+
+@pytest.mark.parametrize("event_time", [False, True])
+def test_an_event_that_cannot_be_counted_is_told_and_left_out_alone(event_time: bool) -> None:
+    waiting, singly = (Monitor(reference(SCHEMAS[1]), WINDOWS, event_time=event_time) for _ in range(2))
+    for at in range(40):
+        if at in (5, 30):
+            waiting.observe(TOO_LONG, 70_000)
+        event = {"x": float(at % 3), "c": "a"}
+        waiting.observe(event, 70_000)
+        singly.observe_batch(alone(SCHEMAS[1], event, 70_000), None if event_time else 70_000)
+    with pytest.raises(
+        ValueError, match=r"2 of the 42 events that waited .* the first of them is number 6, ValueError"
+    ):
+        waiting.tick(70_000)
+    same(waiting, singly)
+    receipt = waiting.flush()
+    assert (receipt.counted, receipt.rejected) == (40, {"uncountable": 2})
+    assert waiting.flush() == Monitor(reference(SCHEMAS[1]), WINDOWS).flush()
+
+
+def test_the_event_that_makes_others_be_counted_is_not_lost_with_one_of_them() -> None:
+    monitor = Monitor(reference(SCHEMAS[0]), WINDOWS)
+    monitor.observe(TOO_LONG, 1)
+    with pytest.raises(ValueError, match="1 of the 1 events"):
+        monitor.observe({"x": 1.0}, 2)
+    monitor.observe({"x": 1.0}, 2)
+    assert (monitor.flush().counted, monitor.clocks.last_ms[0]) == (2, 2)
+
+
+def test_running_tells_once_of_an_event_that_cannot_be_read() -> None:
+    monitor = Monitor(reference(SCHEMAS[0]), WINDOWS)
+    assert monitor.running.counts.sum() == 0
+    for event in ({"x": 1.0}, TOO_LONG, {"x": 1.0}):
+        monitor.observe(event)
+    with pytest.raises(ValueError, match="1 of the 3 events"):
+        _ = monitor.running
+    assert monitor.running.counts.tolist() == monitor.snapshot().counts.tolist()
+    assert monitor.flush().counted == 2
+
+
+class Broken:
+    """A detector that fails."""
+
+    drift_detected = False
+
+    def update(self, x: float) -> None:
+        raise RuntimeError(f"cannot take {x}")
+
+
+def test_what_fails_after_the_events_were_counted_counts_none_twice() -> None:
+    rule = Rule("Changed", "value", 0.0, features="x", detector=Detector("ADWIN"))
+    monitor = Monitor(reference(SCHEMAS[0]), WINDOWS, (rule,), make_detector=lambda _: Broken())
+    assert monitor.running.counts.sum() == 0
+    for _ in range(3):
+        monitor.observe({"x": 1.0, "c": "a"})
+    with pytest.raises(RuntimeError, match=r"cannot take 1.0"):
+        monitor.flush()
+    assert monitor.flush().counted == 3
+    assert monitor.snapshot().counts[: SCHEMAS[0].starts[1]].sum() == 3
+    assert monitor.running.counts.tolist() == monitor.snapshot().counts.tolist()
+
+
+class Row:
+    """As rows of pandas and sqlite3 are: keys and values, and no Mapping."""
+
+    def keys(self) -> list[str]:
+        return ["x"]
+
+    def __getitem__(self, key: str) -> float:
+        return {"x": 1.0}[key]
+
+
+@pytest.mark.parametrize("looks", [0, 1])
+def test_a_map_that_makes_up_what_it_lacks_counts_as_lacking_it(looks: int) -> None:
+    maps: list[Any] = [
+        Counter(x=1),
+        defaultdict(float, x=1.0),
+        MappingProxyType({"x": 1.0}),
+        ChainMap({"x": 1.0}),
+        Row(),
+    ]
+    for event in maps:
+        waiting, singly = (Monitor(reference(SCHEMAS[0]), WINDOWS) for _ in range(2))
+        for _ in range(looks):
+            assert waiting.running.counts.sum() == 0
+        waiting.observe(event)
+        singly.observe_batch(alone(SCHEMAS[0], {"x": 1.0}), 0)
+        same(waiting, singly)
+        assert list(event.keys()) == ["x"]
+
+
+def test_a_feature_was_last_there_when_its_last_row_in_time_came() -> None:
+    found = []
+    for each in (False, True):
+        monitor = Monitor(reference(SCHEMAS[0]), WINDOWS, event_time=True, lateness_ms=1_000)
+        for at in range(1, 30):
+            there = {"s": 1.0} if at <= 3 else {"s": 1.0, "t": "a"} if at == 9 else {}
+            monitor.observe({"x": 1.0, **there}, 1 if at == 9 else at * 60_000)  # the ninth is late
+            if each:
+                monitor.flush()
+        found.append(monitor.clocks.last_ms.tolist())
+    assert found[0] == found[1] == [29 * 60_000 - 1_000] * 3 + [3 * 60_000 - 1_000, 0]
