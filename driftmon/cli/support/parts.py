@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_all_start_methods, get_context, resource_tracker
+from multiprocessing import active_children, get_all_start_methods, get_context, resource_tracker
 from multiprocessing.context import BaseContext
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -88,19 +88,28 @@ def by_processes(
                     yield landed()
             while flying:
                 yield landed()
+        except BaseException:  # nobody waits for what they do, and one that is just starting would miss its queue
+            for process in active_children():
+                process.terminate()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
 def _unheard() -> Iterator[None]:
-    """Ctrl-C is for this process, which ends the pool; what is started meanwhile has it blocked from its first step."""
+    """Ctrl-C is for this process, afterwards: it ends the pool. What is started has it blocked from its first step."""
+    heard: list[int] = []
     resource_tracker.ensure_running()  # it would unblock the signal when it has started
+    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))  # other threads take it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def _context() -> BaseContext:
