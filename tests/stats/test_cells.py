@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import sys
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
@@ -28,6 +29,12 @@ rising = st.one_of(st.lists(finite, min_size=1, max_size=140), clusters.filter(b
     lambda edges: tuple(sorted({edge for edge in edges if math.isfinite(edge)}))
 )
 rising = rising.filter(bool)
+
+
+@pytest.fixture(autouse=True)
+def no_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others may have left no room for any."""
+    monkeypatch.setattr(cells, "_kept", WeakValueDictionary())
 
 
 def searched(edges: tuple[float, ...], values: Floats) -> list[int]:
