@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from driftmon.monitor.arrival import Arrival, by_pane, panes_of
 from driftmon.monitor.batch import Batch, Times
@@ -26,17 +27,28 @@ def count(
 ) -> None:
     """`times_ms` of the rows, None where all are of `now_ms`. All or nothing: it fails before anything has changed."""
     schema, kept = ledger.schema, arrival.kept
-    panes = panes_of(times_ms, kept, now_ms, ledger.pane_ms)
-    if len(panes) == batch.rows > 0 and not flags.watching and (panes == panes[0]).all():
-        codes, counted = NO_CODES, iter([(int(panes[0]), schema.counts(batch.columns, batch.rows))])
+    pane = None if flags.watching else _one_pane(kept, now_ms, times_ms, ledger.pane_ms)
+    if pane is not None:
+        codes, counted = NO_CODES, iter([(pane, schema.counts(batch.columns, batch.rows))])
     else:
         codes = schema.codes(batch.columns, batch.rows)
+        panes = panes_of(times_ms, kept, now_ms, ledger.pane_ms)
         counted = _by_pane(schema, codes if kept.all() else codes[:, kept], panes)
     for pane, counts in counted:
         ledger.add(pane, *weighed(counts, batch.weight, schema.width))
     ledger.watermark_ms = arrival.watermark_ms
     ledger.note(batch, kept, now_ms if arrival.marks_ms is None else arrival.marks_ms)
     flags.observe(batch, codes, kept, None if times_ms is not None else now_ms, log_p)
+
+
+def _one_pane(kept: NDArray[np.bool_], now_ms: int, times_ms: Times | None, pane_ms: int) -> int | None:
+    """The pane of all rows, if all are kept and of one; without times of their own nothing is made per row."""
+    if not len(kept) or not kept.all():
+        return None
+    if times_ms is None or not pane_ms:
+        return now_ms // pane_ms if pane_ms else 0
+    first, last = int(times_ms.min()) // pane_ms, int(times_ms.max()) // pane_ms
+    return first if first == last else None
 
 
 def _by_pane(schema: Schema, codes: Codes, panes: Times) -> Iterator[tuple[int, Counts]]:

@@ -89,7 +89,7 @@ class Ledger:
         """The newest row kept of each feature that is there, or need not be."""
         place, skips = self.schema.place, self.schema.skips
         came = np.broadcast_to(np.asarray(came_ms, dtype=np.int64), (batch.rows,))
-        seen, seen_ms = ~skips, np.full(len(skips), came[kept][-1])
+        seen, seen_ms = ~skips, np.full(len(skips), came[len(kept) - 1 - int(kept[::-1].argmax())])
         some, alike = bool(skips.any()), isinstance(came_ms, int) and bool(kept.all())
         for name, column in batch.columns.items():
             if (some or len(column.uncounted)) and (index := place.get(name)) is not None:
