@@ -12,8 +12,11 @@ SHORT ?= --short
 demo: $(VENV)/.installed
 	$(BIN)/driftmon demo
 
+# As many tests at once as there are cores, four at most. PYTEST="-n 0" runs them in one process, as --pdb needs it;
+# PYTEST="-n 0 -x tests/daemon" a part.
+PYTEST ?= -n logical --maxprocesses 4
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(PYTEST)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check driftmon grafana tests deploy

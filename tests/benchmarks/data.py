@@ -7,6 +7,9 @@ Numbers have six decimals, and text says exactly what the arrays say.
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,18 +58,26 @@ def lines(columns: dict[str, NDArray[Any]], rows: int) -> bytes:
     return "".join(json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in zip(*lists, strict=True)).encode()
 
 
+def put(path: Path, write: Callable[[Path], object]) -> None:
+    """A file that is there whole or not at all, whoever else writes the same just now."""
+    whole = path.with_name(f"{os.getpid()}-{path.name}")
+    write(whole)
+    whole.rename(path)
+
+
 def data_of(live_rows: int, reference_rows: int) -> Path:
     """The folder of that data, made where it is not there yet."""
     folder = FOLDER / "data" / f"{live_rows}-{reference_rows}"
     if (folder / "live.ndjson").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / "normal.npy", np.random.default_rng(3).normal(size=live_rows))
+    normal = np.random.default_rng(3).normal(size=live_rows)
+    put(folder / "normal.npy", lambda path: np.save(path, normal))
     for name, seed, rows, moved in (("reference", 1, reference_rows, 0.0), ("live", 2, live_rows, 0.1)):
         columns = columns_of(seed, rows, moved)
-        np.save(folder / f"{name}.npy", np.array([columns[one] for one in NUMERIC]))
-        pq.write_table(pa.table(columns), folder / f"{name}.parquet")
-    whole = folder / "live.ndjson.new"
-    whole.write_bytes(lines(columns, min(live_rows, NDJSON_ROWS)))
-    whole.rename(folder / "live.ndjson")
+        array, table = np.array([columns[one] for one in NUMERIC]), pa.table(columns)
+        put(folder / f"{name}.npy", partial(np.save, arr=array))
+        put(folder / f"{name}.parquet", partial(pq.write_table, table))
+    text = lines(columns, min(live_rows, NDJSON_ROWS))
+    put(folder / "live.ndjson", lambda path: path.write_bytes(text))
     return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +19,6 @@ from driftmon.daemon.streams import layout_of
 from driftmon.formats.ndjson import Decoder
 from driftmon.monitor.report import Report
 from tests.cli import visits
-from tests.cli.payments import Run
 from tests.daemon.kit import ndjson, running
 
 CUTS = (0, 1, 700, 2200, 2600, 3100, 3111, 4500, 5400)  # before, at the start of, in, and after the drift
@@ -37,12 +37,8 @@ def by_the_data(told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def config(tmp_path: Path, run: Run) -> Path:
-    (tmp_path / "driftmon.yaml").write_text(visits.CONFIG)
-    data = visits.write(tmp_path / "reference.ndjson", 96, seed=2)
-    flags = ("--config.file", tmp_path / "driftmon.yaml", "-o", tmp_path / "visits.reference.json")
-    assert run("reference", "build", data, *flags).exit_code == 0
-    return tmp_path / "driftmon.yaml"
+def config(tmp_path: Path, recorded: Path) -> Path:
+    return shutil.copytree(recorded, tmp_path, dirs_exist_ok=True) / "driftmon.yaml"
 
 
 def replayed(config: Path, pieces: list[bytes]) -> list[Report]:

@@ -59,7 +59,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.parametrize(("text", "said"), MISTAKES)
+@pytest.mark.parametrize(
+    ("text", "said"), MISTAKES, ids=[said for _, said in MISTAKES]
+)  # the hash is another each time
 def test_a_mistake_is_told_with_line_and_cure_but_without_the_secret(folder: Path, text: str, said: str) -> None:
     path = folder / "web.yaml"
     path.write_text(text + "\n")

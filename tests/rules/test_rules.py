@@ -27,6 +27,7 @@ from tests.servers.helpers import require
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "rules"
 TESTS = sorted(Path(__file__).parent.glob("*.test.yml"))
+SUITES = [yaml.safe_load(path.read_text()) for path in TESTS]
 
 
 def rules() -> Iterator[dict[str, Any]]:
@@ -59,29 +60,67 @@ def test_the_unit_tests_pass(path: Path) -> None:
 
 
 MISTAKES = {
-    "no mean": ("drift", "recording.yml", "avg by (cluster, namespace, job, stream, feature)", "max by (job, feature)"),
-    "no multiplicity": ("drift", "recording.yml", "features:count / 1)", "features:count / 2)"),
-    "no effect": ("drift", "recording.yml", "debiased_nats:mean >= 0.02", "debiased_nats:mean >= -1"),
-    "bins missing": ("merge", "recording.yml", "reference_bin_ratio:max) == on", "reference_bin_ratio:max) <= on"),
-    "mixed": ("merge", "recording.yml", "group_left (reference) driftmon_ref", "group_left () driftmon_ref"),
-    "threshold": ("drift", "alerts.yml", "> 0.1 and", "> 0.01 and"),
-    "young series": ("burn", "alerts.yml", "offset 30m", "offset 1m"),
-    "any job": ("health", "alerts.yml", "and on (cluster, namespace, job) count by", "or on (job) count by"),
+    "no mean": (
+        "evidence in the mean over pods, and effect",
+        "recording.yml",
+        "avg by (cluster, namespace, job, stream, feature)",
+        "max by (job, feature)",
+    ),
+    "no multiplicity": (
+        "evidence that is enough for one daemon is not enough for two features of a fleet",
+        "recording.yml",
+        "features:count / 1)",
+        "features:count / 2)",
+    ),
+    "no effect": (
+        "evidence without effect is not worth an alarm",
+        "recording.yml",
+        "debiased_nats:mean >= 0.02",
+        "debiased_nats:mean >= -1",
+    ),
+    "bins missing": (
+        "merged values",
+        "recording.yml",
+        "reference_bin_ratio:max) == on",
+        "reference_bin_ratio:max) <= on",
+    ),
+    "mixed": ("merged values", "recording.yml", "group_left (reference) driftmon_ref", "group_left () driftmon_ref"),
+    "threshold": (
+        "a threshold, without bins, by the weighted mean of the pods",
+        "alerts.yml",
+        "> 0.1 and",
+        "> 0.01 and",
+    ),
+    "young series": (
+        "a blip of four minutes burns no budget, nor does a series that is ten minutes old",
+        "alerts.yml",
+        "offset 30m",
+        "offset 1m",
+    ),
+    "any job": (
+        "a job of driftmons is down, another job is not ours",
+        "alerts.yml",
+        "and on (cluster, namespace, job) count by",
+        "or on (job) count by",
+    ),
 }
+CASES = {case["name"]: {**suite, "tests": [case]} for suite in SUITES for case in suite["tests"]}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_seeded_mistake_is_found(mistake: str, tmp_path: Path) -> None:
-    suite, name, right, wrong = MISTAKES[mistake]
-    shutil.copytree(FOLDER, tmp_path / "deploy" / "rules")
+def test_a_seeded_mistake_is_found_by_the_case_that_is_about_it(mistake: str, tmp_path: Path) -> None:
+    name, file, right, wrong = MISTAKES[mistake]
     (tmp_path / "tests" / "rules").mkdir(parents=True)
-    copy = shutil.copy(Path(__file__).with_name(f"{suite}.test.yml"), tmp_path / "tests" / "rules")
-    seeded = tmp_path / "deploy" / "rules" / name
+    case = tmp_path / "tests" / "rules" / "case.yml"
+    case.write_text(yaml.safe_dump(CASES[name]))
+    seeded = Path(shutil.copytree(FOLDER, tmp_path / "deploy" / "rules")) / file
     text = seeded.read_text()
     assert right in text
     seeded.write_text(text.replace(right, wrong))
     assert run(require("promtool"), "check", "rules", seeded).returncode == 0, "a mistake of grammar shows nothing"
-    assert run(require("promtool"), "test", "rules", copy).returncode != 0
+    tested = run(require("promtool"), "test", "rules", case)
+    assert tested.returncode != 0
+    assert re.search(r"exp(ected)?:", tested.stdout + tested.stderr), "it is the rules that fail, not the file"
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
@@ -94,8 +133,7 @@ def test_every_alert_says_what_it_is_and_where_to_read_on(rule: dict[str, Any]) 
 
 
 def test_every_alert_has_a_test_in_which_it_fires() -> None:
-    suites = [suite for path in TESTS for suite in yaml.safe_load(path.read_text())["tests"]]
-    cases = [case for suite in suites for case in suite.get("alert_rule_test", ())]
+    cases = [case for suite in SUITES for test in suite["tests"] for case in test.get("alert_rule_test", ())]
     assert {case["alertname"] for case in cases if case["exp_alerts"]} == names(Plan())
     assert {case["alertname"] for case in cases if not case["exp_alerts"]} >= names(Plan()) - {
         "DriftmonDown",  # beside each that fires stands a series for which it must not

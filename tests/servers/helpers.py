@@ -14,15 +14,18 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 READY_SECONDS = 30.0
+FIRST_PORT, PORTS = 20_000, 12_000
+_offered = count(os.getpid())  # two runs on one machine begin at different ones
 
 
 def require(binary: str, cure: str = "apt-get install prometheus prometheus-alertmanager") -> str:
@@ -38,9 +41,13 @@ def require(binary: str, cure: str = "apt-get install prometheus prometheus-aler
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port to listen on later: of this worker's share, and below those the kernel gives to whoever connects."""
+    workers, mine = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    while True:
+        port = FIRST_PORT + (next(_offered) * workers + int(mine.removeprefix("gw"))) % PORTS
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until(what: str, found: Callable[[], Any], seconds: float = READY_SECONDS) -> Any:

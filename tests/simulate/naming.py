@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 import numpy as np
 
-from driftmon.monitor.rules import Alert
+from driftmon.monitor.rules import Alert, State
 from driftmon.stats.columns import Floats
 from driftmon.stats.dispersion import Dispersion, dispersion
 from driftmon.stats.schema import Binning, Counts, Feature, Schema
@@ -47,9 +48,10 @@ def judge(kind: str, feature: str, labels: Sequence[str], alerts: list[Alert]) -
 def alerts_of(
     schema: Schema, reference: Counts, found: Dispersion | None, budget: float, panes: Iterator[Counts]
 ) -> list[Alert]:
-    """What the rule per stream fired, oldest first, with the features it named."""
+    """What the rule per stream fired first, with the features it named; what comes after that is not looked at."""
     monitor = monitor_of(schema, reference, found, budget=budget, per="stream")
-    seen = watch(monitor, panes, shared=True)
+    quiet = takewhile(lambda _: all(alert.state is not State.FIRING for alert in monitor.alerts), panes)
+    seen = watch(monitor, quiet, shared=True)
     return [change.alert for change in seen.changes if change.event == "firing"]
 
 

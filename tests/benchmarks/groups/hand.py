@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import driftmon
 from driftmon.stats.edges import FeatureSpec
 from tests.benchmarks.checks import Recounted, same
 from tests.benchmarks.contenders.common import BLOCK_BYTES
-from tests.benchmarks.data import data_of
+from tests.benchmarks.data import data_of, put
 from tests.benchmarks.engine import Contender, Contest
 from tests.benchmarks.sizes import Size
 
@@ -30,11 +31,12 @@ def contests(size: Size) -> list[Contest]:
 def write_bins(data: Path) -> None:
     """The bins that driftmon chooses, for those who count in the same."""
     reference = driftmon.reference_of(pq.read_table(data / "reference.parquet"))
-    (data / "bins.json").write_text(json.dumps({each.name: _bins(each) for each in reference.schema.features}))
+    text = json.dumps({each.name: _bins(each) for each in reference.schema.features})
+    put(data / "bins.json", lambda path: path.write_text(text))
     values = np.load(data / "normal.npy")
     for bins in BINS:
         (feature,) = driftmon.reference_of({"x": values}, [FeatureSpec("x", "numeric", bins=bins)]).schema.features
-        (data / f"edges-{bins}.json").write_text(json.dumps(_bins(feature)))
+        put(data / f"edges-{bins}.json", partial(Path.write_text, data=json.dumps(_bins(feature))))
 
 
 def _bins(feature: driftmon.Feature) -> object:
