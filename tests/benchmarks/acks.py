@@ -16,10 +16,9 @@ import tempfile
 import time
 from http.client import HTTPConnection
 from pathlib import Path
-from statistics import median, quantiles
 from typing import Final
 
-from tests.benchmarks.storage import block_of, stream_of
+from tests.benchmarks.storage import SPREAD, block_of, spread, stream_of
 from tests.daemon.kit import running
 
 BODIES: Final = (1, 100)  # events
@@ -86,12 +85,7 @@ async def measure(folder: Path, features: int, seconds: float) -> dict[str, list
 
 
 def shown(table: dict[str, list[float]]) -> str:
-    lines = [f"{'ms':<32} {'times':>6} {'p50':>8} {'p99':>8} {'most':>8}"]
-    for name, found in table.items():
-        lines.append(
-            f"{name:<32} {len(found):>6} {median(found):>8.2f} {quantiles(found, n=100)[98]:>8.2f} {max(found):>8.2f}"
-        )
-    return "\n".join(lines)
+    return "\n".join([f"{'ms':<32} {SPREAD}", *(f"{name:<32} {spread(found)}" for name, found in table.items())])
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
@@ -93,15 +93,20 @@ def measure(folder: Path, features: int, rounds: int) -> Table:
     return table
 
 
+SPREAD: Final = f"{'times':>6} {'p50':>8} {'p99':>8} {'most':>8}"
+
+
+def spread(found: Sequence[float]) -> str:
+    """How many, and their middle, p99 and most, below SPREAD."""
+    p99 = quantiles(found, n=100)[98] if len(found) > 1 else found[0]
+    return f"{len(found):>6} {median(found):>8.2f} {p99:>8.2f} {max(found):>8.2f}"
+
+
 def shown(table: Table) -> str:
-    lines = [f"{'ms':<26} {'times':>6} {'p50':>8} {'p99':>8} {'most':>8} {'CPU mean':>9}"]
+    lines = [f"{'ms':<26} {SPREAD} {'CPU mean':>9}"]
     for name, found in table.items():
         walls, cpus = [1000 * wall for wall, _ in found], [1000 * cpu for _, cpu in found]
-        p99 = quantiles(walls, n=100)[98] if len(walls) > 1 else walls[0]
-        lines.append(
-            f"{name:<26} {len(walls):>6} {median(walls):>8.2f} {p99:>8.2f} {max(walls):>8.2f} "
-            f"{sum(cpus) / len(cpus):>9.2f}"
-        )
+        lines.append(f"{name:<26} {spread(walls)} {sum(cpus) / len(cpus):>9.2f}")
     return "\n".join(lines)
 
 

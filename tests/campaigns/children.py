@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 PROCESSES: Final = 2
 BROKEN: Final = 70
@@ -46,8 +46,13 @@ def in_two(work: Callable[[int], T]) -> list[T]:
 def _forked(work: Callable[[], object]) -> int:
     sys.stdout.flush()
     child = os.fork()
-    if child:
-        return child
+    if not child:
+        end_with(work)
+    return child
+
+
+def end_with(work: Callable[[], object]) -> NoReturn:
+    """In a child: do it, and end with its exit code, BROKEN for an exception."""
     code = BROKEN
     try:
         work()

@@ -12,10 +12,12 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
+
+from tests.campaigns.children import end_with
 
 DEADLINE_S: Final = 120.0  # of a start, on a machine that does much else
 LOCAL: Final = ("--web.listen-address", "127.0.0.1:0", "--api.listen-address", "127.0.0.1:0")
@@ -122,26 +124,17 @@ def _serve() -> None:
         if "wait" in request:
             number = os.waitstatus_to_exitcode(os.waitpid(request["wait"], 0)[1])
         elif not (number := os.fork()):
-            _become(main, Path(request["log"]), request["start"])
+            end_with(partial(_become, main, Path(request["log"]), request["start"]))
         sys.stdout.write(f"{number}\n")
         sys.stdout.flush()
 
 
 def _become(main: Any, log: Path, arguments: list[str]) -> None:
-    """The child; does not return."""
-    code = 1
-    try:
-        output, nothing = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), os.open(os.devnull, os.O_RDONLY)
-        for target, source in enumerate((nothing, output, output)):
-            os.dup2(source, target)
-        main(arguments)
-    except SystemExit as end:
-        code = int(end.code or 0)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
+    """The child, its output in the log."""
+    output, nothing = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), os.open(os.devnull, os.O_RDONLY)
+    for target, source in enumerate((nothing, output, output)):
+        os.dup2(source, target)
+    main(arguments)
 
 
 if __name__ == "__main__":

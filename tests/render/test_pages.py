@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -186,14 +186,20 @@ def test_a_weak_reference_is_said_to_be_the_reason() -> None:
     assert weak[1:] == list(sentences(report, 0, 0))
 
 
-def test_evidence_is_shown_where_it_is_weighed() -> None:
+def judged_by_evidence(shifts: Iterable[float], rows: int) -> Report:
+    """After that many minutes of a normal x, each shifted by so much."""
     draw = np.random.default_rng(2)
     reference = reference_of({"x": draw.normal(size=20_000)}, [FeatureSpec("x", "numeric", bins=8)])
     rule = Rule("Sure", "kl_divergence_debiased", 0.02, calibrated=Calibrated(0.02, 30 * 24 * HOUR_MS), per="stream")
     monitor = Monitor(reference, (Window.sliding("fast", HOUR_MS),), (rule,), stream="s")
-    for minute in range(30):
-        monitor.observe_columns({"x": draw.normal(size=200) + 0.8}, HOUR_MS + minute * 60_000)
+    for minute, shift in enumerate(shifts):
+        monitor.observe_columns({"x": draw.normal(size=rows) + shift}, HOUR_MS + minute * 60_000)
         report = monitor.tick(HOUR_MS + minute * 60_000 + 59_000)
+    return report
+
+
+def test_evidence_is_shown_where_it_is_weighed() -> None:
+    report = judged_by_evidence([0.8] * 30, rows=200)
     assert report.alerts
     assert "evidence 10<sup>" in view({"s": report})
     assert "evidence, log10" in page_of(report, "x")
@@ -206,14 +212,7 @@ def test_evidence_is_shown_where_it_is_weighed() -> None:
 
 def test_a_drift_younger_than_its_window_is_not_called_noise() -> None:
     """The alert fires, and the hour as a whole still looks like the reference; a weak reference cannot judge."""
-    draw = np.random.default_rng(2)
-    reference = reference_of({"x": draw.normal(size=20_000)}, [FeatureSpec("x", "numeric", bins=8)])
-    rule = Rule("Sure", "kl_divergence_debiased", 0.02, calibrated=Calibrated(0.02, 30 * 24 * HOUR_MS), per="stream")
-    monitor = Monitor(reference, (Window.sliding("fast", HOUR_MS),), (rule,), stream="s")
-    for minute in range(25):
-        shift = 0.8 if minute > 22 else 0.0
-        monitor.observe_columns({"x": draw.normal(size=300) + shift}, HOUR_MS + minute * 60_000)
-        report = monitor.tick(HOUR_MS + minute * 60_000 + 59_000)
+    report = judged_by_evidence([0.0] * 23 + [0.8] * 2, rows=300)
     assert len(report.alerts) == 1
     quiet = replace(report, values=np.where(np.arange(report.values.shape[1])[:, None] == KL, 0.0, report.values))
     page = page_of(quiet, "x")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from tests.benchmarks.contenders.common import BINS, NUMERIC, TEXTS, blocks_of, kl, told_features
+from tests.benchmarks.contenders.frames import load_frames
 
 
 def load_array(folder: Path, bins: int) -> Any:
@@ -36,13 +36,6 @@ def load_memory(folder: Path, values: int) -> Any:
 
 def read_memory(values: Any) -> tuple[int, Any]:
     return len(values), float(values.sum())
-
-
-def load_frames(folder: Path, text: str = "arrow") -> Any:
-    frames = [pd.read_parquet(folder / f"{name}.parquet") for name in ("reference", "live")]
-    if text == "object":
-        return [frame.astype(dict.fromkeys(TEXTS, object)) for frame in frames]
-    return frames
 
 
 def compare_frames(frames: Any) -> tuple[int, Any]:

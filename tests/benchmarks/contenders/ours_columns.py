@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 import driftmon
 from driftmon.stats.edges import FeatureSpec
-from tests.benchmarks.contenders.common import TEXTS
+from tests.benchmarks.contenders.frames import load_frames
 
 
 def regular_edges(bins: int) -> list[float]:
@@ -39,14 +38,6 @@ def told_array(found: Any) -> Any:
     monitor, counts = found
     binning = monitor.schema.features[0].binning
     return {"edges": list(binning.edges), "counts": counts[: binning.regular].tolist()}
-
-
-def load_frames(folder: Path, text: str) -> Any:
-    """Reference and live as DataFrames whose texts are Python strings ("object") or Arrow's ("arrow")."""
-    frames = [pd.read_parquet(folder / f"{name}.parquet") for name in ("reference", "live")]
-    if text == "object":
-        return [frame.astype(dict.fromkeys(TEXTS, object)) for frame in frames]
-    return frames
 
 
 def compare_frames(frames: Any) -> tuple[int, Any]:
