@@ -1,21 +1,28 @@
 """Sharing: which tests run in one worker, one after the other, where `make test` runs several.
 
-Law: a file's tests stay together, and so do those of a folder that starts a world for all of them. Those that wait
-longest begin first, so that no worker ends alone with them.
+Law: a file's tests stay together, and so do those of a folder that starts a world for all of them. Beside these
+nothing may be shared: fixtures are of one worker, ports and files of one test.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from xdist.scheduler import LoadFileScheduling
-
-# Beside them nothing may be shared: fixtures are of one worker, ports and files of one test.
 TOGETHER: Final = ("tests/grafana/", "tests/pages/")
 
 
-class Folders(LoadFileScheduling):
-    """LoadFileScheduling, but some folders count as one file."""
+def scope_of(test: str) -> str:
+    """
+    >>> scope_of("tests/test_river.py::test_x[a::b]"), scope_of("tests/pages/test_live.py::test_y")
+    ('tests/test_river.py', 'tests/pages/')
+    """
+    return next((folder for folder in TOGETHER if test.startswith(folder)), test.partition("::")[0])
 
-    def _split_scope(self, nodeid: str) -> str:
-        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), super()._split_scope(nodeid))
+
+def scheduler(config: object, log: object) -> Any:
+    """xdist's of whole files, with these scopes."""
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415  where there is one worker, it is not needed
+
+    made = LoadFileScheduling(config, log)
+    made._split_scope = scope_of
+    return made

@@ -29,6 +29,7 @@ FEATURES: Mapping[str, Any] = {"x": {"type": "numeric"}, "c": {"type": "categori
 RULE = {"name": "Drift", "metric": "kl_divergence_debiased", "above": 0.1, "min_observations": 100}
 LOCAL = parse("127.0.0.1:0")
 IN_CLEAR = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody: to read the system's certificates takes 30 ms
+PATIENCE_S = 60.0  # then it hangs; a busy machine needs several
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)  # opened here: between fork and exec there is no time for it
 
@@ -95,7 +96,7 @@ class Running:
 
     async def observed(self, feature: str = "x", *, at_least: int, name: str = "s") -> dict[str, Any]:
         """The feature's JSON once a tick has published so many observations."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 reply = await self.http.get(f"/api/v1/streams/{name}/features/{feature}")
                 if reply.status_code == 200 and reply.json().get("observations_total", 0) >= at_least:
@@ -116,11 +117,11 @@ async def running(
     app = App(Process(config, (LOCAL,), flags.pop("api", (LOCAL,)), storage, **flags), {})
     task = asyncio.create_task(app.run())
     async with (
-        httpx.AsyncClient(base_url=app.urls["api"][0], trust_env=False, timeout=10, verify=verify) as http,
-        httpx.AsyncClient(base_url=app.urls["web"][0], trust_env=False, timeout=10, verify=verify) as web,
+        httpx.AsyncClient(base_url=app.urls["api"][0], trust_env=False, timeout=PATIENCE_S, verify=verify) as http,
+        httpx.AsyncClient(base_url=app.urls["web"][0], trust_env=False, timeout=PATIENCE_S, verify=verify) as web,
     ):
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while not task.done() and (await web.get("/-/ready")).status_code != 200:
                     await asyncio.sleep(0.01)
             yield Running(app, http, web)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.daemon.kit import IN_CLEAR, Running, running
 from tests.pages import world
@@ -22,6 +22,8 @@ from tests.servers.helpers import require
 # Colours as they are, no GPU, no calls home.
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking")
 Prepare = Callable[[Running], Any]
+PATIENCE_MS = 60_000  # then it hangs; a busy machine needs several seconds
+expect.set_options(timeout=PATIENCE_MS)
 
 
 class Site:
@@ -31,7 +33,7 @@ class Site:
         self.url, self._loop, self._daemon = url, loop, daemon
 
     def get(self, path: str, **headers: str) -> httpx.Response:
-        return httpx.get(self.url + path, headers=headers, trust_env=False, timeout=20, verify=IN_CLEAR)
+        return httpx.get(self.url + path, headers=headers, trust_env=False, timeout=60, verify=IN_CLEAR)
 
     def post(self, body: bytes, to: str) -> None:
         url = f"{self.url}/api/v1/ingest/{to}"
@@ -74,7 +76,7 @@ def site(config: Path, prepare: Prepare, **flags: Any) -> Iterator[Site]:
 
 async def taken(daemon: Running, stream: str, records: int) -> None:
     """Until a tick has published so many records of a stream."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             report = daemon.app.present.reports.get(stream)
             lifetime = None if report is None else report.lifetime
@@ -127,7 +129,7 @@ def watched(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
     """A page that must stay silent and at home."""
     said: list[str] = []
     context: BrowserContext = browser.new_context(**options)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.on("console", lambda message: said.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: said.append(f"error: {error}"))

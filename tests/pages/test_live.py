@@ -63,6 +63,6 @@ def test_a_daemon_that_has_gone_is_marked_and_the_last_state_stays(browser: Brow
     with tempfile.TemporaryDirectory() as folder, site(ready_config(Path(folder)), a_little) as found:
         page.goto(found.url + "/")
         expect(page.get_by_role("heading", level=1)).to_be_visible()
-    expect(page.locator("body.lost")).to_be_attached(timeout=15_000)
+    expect(page.locator("body.lost")).to_be_attached()
     expect(page.get_by_role("heading", level=1)).to_have_text("None of 3 features drifts")
     context.close()
