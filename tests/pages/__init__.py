@@ -1,0 +1,1 @@
+"""A package, so that the shop of conftest.py ends with the last test of this folder."""
