@@ -174,7 +174,8 @@ class Foresight:
         newest = np.array([window.pane_of(folded[-1] * ledger.pane_ms) if folded else 0 for _, folded in due])
         newest = np.maximum.accumulate(np.maximum(newest, max(ledger.evidence.panes, default=0)))
         closed = np.array([end_ms // window.pane_ms - 1 for end_ms, _ in due])
-        numbers, running = self._running(ledger.evidence, ledger, due)
+        numbers, counts = self._running(ledger.evidence, ledger, due)
+        running = bound.running(counts)
         first = numbers[np.searchsorted(numbers, newest - longest, side="right")]
         since = np.maximum(calibration.spent_pane + 1, first[:, None])
         span, steps = np.maximum(closed[:, None] - since + 1, 1), lags()
@@ -182,8 +183,9 @@ class Foresight:
         loud = np.zeros(len(due), dtype=np.bool_)
         for low in range(0, len(due), LOOKS_AT_ONCE):
             at = slice(low, low + LOOKS_AT_ONCE)
-            sums = _between(numbers, running, closed[at, None] - steps, closed[at, None])
-            log_r = bound.log_r(sums, steps[:, None] <= span[at, None])
+            until = np.broadcast_to(closed[at, None], (len(closed[at]), len(steps)))
+            after, until = (np.searchsorted(numbers, end, side="right") for end in (until - steps, until))
+            log_r = bound.log_r(running, after, until, steps[:, None] <= span[at, None])
             loud[at] = (log_r[:, calibration.watched] >= least).any(axis=1)
         return loud
 
