@@ -41,10 +41,12 @@ TOGETHER: Final = ("ks_distance", "wasserstein_distance", *SCORES)  # not comput
 
 @dataclass(frozen=True, eq=False)
 class Quiet:
-    """`ends_ms`: the looks to pass by, none if empty; bool[looks, features] of them, which were judged."""
+    """`ends_ms`: the looks to pass by, none if empty; bool[looks, features] of them, which were judged; and whether
+    there may be `more` after them."""
 
     ends_ms: Sequence[int]
     judged: NDArray[np.bool_]
+    more: bool = False
 
 
 class Foresight:
@@ -99,7 +101,7 @@ class Foresight:
             self._rest, self._pause, self._reach = self._pause, min(self._pause * 2, MOST), FEWEST
         else:
             self._pause, self._reach = 1, min(self._reach * 2, self._most)
-        return Quiet(ends_ms[:count], judged[:count]) if count else nothing
+        return Quiet(ends_ms[:count], judged[:count], count == len(due)) if count else nothing
 
     def _by_threshold(
         self, ledger: Ledger, pairs: Sequence[Pair], due: Sequence[tuple[int, Sequence[int]]]

@@ -286,14 +286,14 @@ class Monitor:
 
     def _pass_by(self) -> None:
         """The looks that are due and change nothing but clocks; never the last."""
-        able = self._foresight.able and isinstance(self._yields, Fixed)
-        if not able or self._evaluated_ms is None or self._compares(self._evaluated_ms + 1):
-            return
-        quiet = self._foresight.quiet(self._ledger, self._pairs, self._evaluated_ms)
-        if quiet.ends_ms:
-            self._ledger.fold(quiet.ends_ms[-1])
-            self._stopwatch.pass_by(quiet.ends_ms, quiet.judged)
-            self._evaluated_ms = quiet.ends_ms[-1]
+        more = self._foresight.able and isinstance(self._yields, Fixed)
+        while more and self._evaluated_ms is not None and not self._compares(self._evaluated_ms + 1):
+            quiet = self._foresight.quiet(self._ledger, self._pairs, self._evaluated_ms)
+            more = quiet.more
+            if quiet.ends_ms:
+                self._ledger.fold(quiet.ends_ms[-1])
+                self._stopwatch.pass_by(quiet.ends_ms, quiet.judged)
+                self._evaluated_ms = quiet.ends_ms[-1]
 
     def _look(self, at_ms: int) -> None:
         """Evaluate every window as of `at_ms`; on event time that is the end of the pane just closed."""

@@ -47,6 +47,8 @@ class EvidenceBound:
     def running(self, counts: Floats) -> Running:
         """Of sums float64[n + 1, width]; whole numbers, so that all that is made of them is exact."""
         pairs = self.tolerance.pairs
+        if self.tolerance.schema.totals(counts[-1]).max() < EXACT:
+            counts = counts.astype(np.float32)
         totals, first = np.add.reduceat(counts, self.tolerance.schema.starts, axis=1), pairs.first(counts)
         return Running(counts, totals, first, totals[:, pairs.feature] - first)
 
@@ -151,8 +153,9 @@ class EvidenceBound:
 
 def _between(running: Floats, after: Rows, until: Rows, kind: type[np.floating[Any]]) -> Floats:
     """What lies between two rows of running sums."""
-    found = np.empty((len(after), running.shape[1]), dtype=kind)
-    return np.subtract(running.take(until, axis=0), running.take(after, axis=0), out=found, casting="same_kind")
+    found = running.take(until, axis=0)
+    found -= running.take(after, axis=0)
+    return found.astype(kind, copy=False)
 
 
 def _stirling(values: Floats, logs: Floats) -> Floats:
