@@ -155,18 +155,20 @@ def _scale(
     return per_block, filled, average, phi
 
 
-def _sums(pairs: Coarsenings, blocks: Counts | Floats, totals: Floats) -> tuple[Floats, Floats]:
+def _sums(pairs: Coarsenings, blocks: Counts | Floats, totals: Floats) -> tuple[Counts | Floats, Floats]:
     """float64[G] twice, over all blocks: the first part of each coarsening, and all of it."""
-    if (blocks == np.rint(blocks)).all():  # sums of whole numbers are exact in any order
-        return pairs.first(blocks.sum(axis=0).astype(np.float64)), totals.sum(axis=0)[pairs.feature]
-    return pairs.first(blocks.astype(np.float64)).sum(axis=0), totals[:, pairs.feature].sum(axis=0)
+    if (
+        np.issubdtype(blocks.dtype, np.integer) or (blocks == np.rint(blocks)).all()
+    ):  # sums of whole numbers are exact in any order
+        return pairs.first(blocks.sum(axis=0)), totals.sum(axis=0)[pairs.feature]
+    return pairs.first(blocks).sum(axis=0), totals[:, pairs.feature].sum(axis=0)
 
 
 def _squares(
     pairs: Coarsenings, blocks: Counts | Floats, totals: Floats, share: Floats, expected: Floats | None
 ) -> Floats:
     """float64[J, G] of a few blocks: (y - N p)² / (N p (1-p))."""
-    first, of_pair = pairs.first(blocks.astype(np.float64)), totals[:, pairs.feature]
+    first, of_pair = pairs.first(blocks).astype(np.float64, copy=False), totals[:, pairs.feature]
     if expected is None:
         mean = of_pair * share
         chance = mean * (1 - share)
@@ -175,7 +177,10 @@ def _squares(
         chance = mean * (1 - np.divide(mean, of_pair, out=np.ones(mean.shape), where=of_pair > 0))
     first -= mean
     first *= first
-    return np.divide(first, chance, out=np.zeros(first.shape), where=chance > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first /= chance
+    first[chance <= 0] = 0.0
+    return first
 
 
 def as_dict(schema: Schema, found: Dispersion, by: str) -> dict[str, Any]:
