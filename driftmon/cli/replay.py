@@ -30,7 +30,7 @@ from driftmon.render.json import to_bytes
 from driftmon.render.openmetrics import clean
 from driftmon.render.replay_words import Episodes, caught, caught_words, change_json, sentence
 
-BATCHES_A_TICK: Final = 4  # the last look of a tick is made whole, for a report that nobody reads here
+BATCHES_A_TICK: Final = 16  # the last look of a tick is made whole, for a report that nobody reads here
 
 
 @click.command(

@@ -128,8 +128,9 @@ def _counted(schema: Schema, codes: Codes, numbers: Times) -> Iterator[tuple[int
     if (numbers[1:] < numbers[:-1]).any():
         order = np.argsort(numbers, kind="stable")
         codes, numbers = codes[:, order], numbers[order]
-    distinct, starts = np.unique(numbers, return_index=True)
-    ends = np.append(starts[1:], len(numbers))
+    cuts = np.flatnonzero(numbers[1:] != numbers[:-1]) + 1
+    starts, ends = np.append(0, cuts), np.append(cuts, len(numbers))
+    distinct = numbers[starts] if len(numbers) else numbers
     step = max(1, CELLS // max(1, schema.width))
     for low in range(0, len(distinct), step):
         first, last = starts[low : low + step], ends[low : low + step]

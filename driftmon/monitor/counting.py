@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from driftmon.monitor.arrival import Arrival, by_pane, panes_of
 from driftmon.monitor.batch import Batch, Times
@@ -27,13 +26,14 @@ def count(
 ) -> None:
     """`times_ms` of the rows, None where all are of `now_ms`. All or nothing: it fails before anything has changed."""
     schema, kept = ledger.schema, arrival.kept
-    pane = None if flags.watching else _one_pane(kept, now_ms, times_ms, ledger.pane_ms)
+    pane = None if flags.watching or kept is not None else _one_pane(batch.rows, now_ms, times_ms, ledger.pane_ms)
     if pane is not None:
         codes, counted = NO_CODES, iter([(pane, schema.counts(batch.columns, batch.rows))])
     else:
         codes = schema.codes(batch.columns, batch.rows)
-        panes = panes_of(times_ms, kept, now_ms, ledger.pane_ms)
-        counted = _by_pane(schema, codes if kept.all() else codes[:, kept], panes)
+        kept_ms = times_ms if kept is None or times_ms is None else times_ms[kept]
+        run = codes if kept is None else codes[:, kept]
+        counted = _by_pane(schema, run, panes_of(kept_ms, run.shape[1], now_ms, ledger.pane_ms))
     for pane, counts in counted:
         ledger.add(pane, *weighed(counts, batch.weight, schema.width))
     ledger.watermark_ms = arrival.watermark_ms
@@ -41,9 +41,9 @@ def count(
     flags.observe(batch, codes, kept, None if times_ms is not None else now_ms, log_p)
 
 
-def _one_pane(kept: NDArray[np.bool_], now_ms: int, times_ms: Times | None, pane_ms: int) -> int | None:
-    """The pane of all rows, if all are kept and of one; without times of their own nothing is made per row."""
-    if not len(kept) or not kept.all():
+def _one_pane(rows: int, now_ms: int, times_ms: Times | None, pane_ms: int) -> int | None:
+    """The pane of all rows, if they are of one; without times of their own nothing is made per row."""
+    if not rows:
         return None
     if times_ms is None or not pane_ms:
         return now_ms // pane_ms if pane_ms else 0

@@ -41,10 +41,12 @@ TOGETHER: Final = ("ks_distance", "wasserstein_distance", *SCORES)  # not comput
 
 @dataclass(frozen=True, eq=False)
 class Quiet:
-    """`ends_ms`: the looks to pass by, none if empty; bool[looks, features] of them, which were judged."""
+    """`ends_ms`: the looks to pass by, none if empty; bool[looks, features] of them, which were judged; and whether
+    there may be `more` after them."""
 
     ends_ms: Sequence[int]
     judged: NDArray[np.bool_]
+    more: bool = False
 
 
 class Foresight:
@@ -99,7 +101,7 @@ class Foresight:
             self._rest, self._pause, self._reach = self._pause, min(self._pause * 2, MOST), FEWEST
         else:
             self._pause, self._reach = 1, min(self._reach * 2, self._most)
-        return Quiet(ends_ms[:count], judged[:count]) if count else nothing
+        return Quiet(ends_ms[:count], judged[:count], count == len(due)) if count else nothing
 
     def _by_threshold(
         self, ledger: Ledger, pairs: Sequence[Pair], due: Sequence[tuple[int, Sequence[int]]]
@@ -174,7 +176,8 @@ class Foresight:
         newest = np.array([window.pane_of(folded[-1] * ledger.pane_ms) if folded else 0 for _, folded in due])
         newest = np.maximum.accumulate(np.maximum(newest, max(ledger.evidence.panes, default=0)))
         closed = np.array([end_ms // window.pane_ms - 1 for end_ms, _ in due])
-        numbers, running = self._running(ledger.evidence, ledger, due)
+        numbers, counts = self._running(ledger.evidence, ledger, due)
+        running = bound.running(counts)
         first = numbers[np.searchsorted(numbers, newest - longest, side="right")]
         since = np.maximum(calibration.spent_pane + 1, first[:, None])
         span, steps = np.maximum(closed[:, None] - since + 1, 1), lags()
@@ -182,8 +185,9 @@ class Foresight:
         loud = np.zeros(len(due), dtype=np.bool_)
         for low in range(0, len(due), LOOKS_AT_ONCE):
             at = slice(low, low + LOOKS_AT_ONCE)
-            sums = _between(numbers, running, closed[at, None] - steps, closed[at, None])
-            log_r = bound.log_r(sums, steps[:, None] <= span[at, None])
+            until = np.broadcast_to(closed[at, None], (len(closed[at]), len(steps)))
+            after, until = (np.searchsorted(numbers, end, side="right") for end in (until - steps, until))
+            log_r = bound.log_r(running, after, until, steps[:, None] <= span[at, None])
             loud[at] = (log_r[:, calibration.watched] >= least).any(axis=1)
         return loud
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from driftmon.monitor.arrival import Rows
 from driftmon.monitor.batch import Batch, Times
 from driftmon.monitor.panes import Ring, View, Window, finest_pane_ms
 from driftmon.monitor.snapshot import Snapshot
@@ -69,34 +69,36 @@ class Ledger:
         """int64[width] since the beginning."""
         return self._total[: self.schema.width]
 
-    def note(self, batch: Batch, kept: NDArray[np.bool_], came_ms: int | Times) -> None:
-        """What counts do not say of the rows kept: why values were unreadable, when a feature was last there.
+    def note(self, batch: Batch, kept: Rows | None, came_ms: int | Times) -> None:
+        """What counts do not say of the rows kept, None is all: why values were unreadable, when a feature was there.
 
         `came_ms`: when they came, or when each did.
         """
-        if not kept.any():
+        if not batch.rows or (kept is not None and not kept.any()):
             return
-        oldest_ms = int((np.asarray(came_ms) if batch.times_ms is None else batch.times_ms[kept]).min())
+        times_ms = batch.times_ms if kept is None or batch.times_ms is None else batch.times_ms[kept]
+        oldest_ms = int((np.asarray(came_ms) if times_ms is None else times_ms).min())
         self.first_ms = oldest_ms if self.first_ms is None else min(self.first_ms, oldest_ms)
         for name, column in batch.columns.items():
             for reason, rows in column.invalid.items():
-                if not (times := int(kept[np.asarray(rows, dtype=np.int64)].sum()) * batch.weight):
+                those = len(rows) if kept is None else int(kept[np.asarray(rows, dtype=np.int64)].sum())
+                if not (times := those * batch.weight):
                     continue
                 self.invalid[(name, reason)] = self.invalid.get((name, reason), 0) + times
         self._note_seen(batch, kept, came_ms)
 
-    def _note_seen(self, batch: Batch, kept: NDArray[np.bool_], came_ms: int | Times) -> None:
+    def _note_seen(self, batch: Batch, kept: Rows | None, came_ms: int | Times) -> None:
         """The newest row kept of each feature that is there, or need not be."""
         place, skips = self.schema.place, self.schema.skips
         came = np.broadcast_to(np.asarray(came_ms, dtype=np.int64), (batch.rows,))
-        seen, seen_ms = ~skips, np.full(len(skips), came[len(kept) - 1 - int(kept[::-1].argmax())])
-        some, alike = bool(skips.any()), isinstance(came_ms, int) and bool(kept.all())
+        seen, seen_ms = ~skips, np.full(len(skips), came[-1 if kept is None else np.flatnonzero(kept)[-1]])
+        some, alike = bool(skips.any()), isinstance(came_ms, int) and kept is None
         for name, column in batch.columns.items():
             if (some or len(column.uncounted)) and (index := place.get(name)) is not None:
                 without = [rows for rows in (column.absent if skips[index] else (), column.uncounted) if len(rows)]
                 seen[index] = sum(map(len, without)) < batch.rows
                 if not alike and without and seen[index]:
-                    there = kept.copy()
+                    there = np.ones(batch.rows, dtype=np.bool_) if kept is None else kept.copy()
                     for rows in without:
                         there[np.asarray(rows, dtype=np.int64)] = False
                     newest = np.flatnonzero(there)[-1:]

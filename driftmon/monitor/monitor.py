@@ -114,7 +114,7 @@ class Monitor:
         return self._count(batch, now_ms)
 
     def _count(self, batch: Batch, now_ms: int | None) -> Receipt:
-        arrival = Arrival.of_all(batch.rows, self._ledger.watermark_ms)
+        arrival = Arrival(batch.rows, self._ledger.watermark_ms)
         times_ms = batch.own_times_ms(self.stream) if self.event_time and batch.rows else None
         if times_ms is not None:
             arrival = arrive(times_ms, now_ms, self._ledger.watermark_ms, self._lateness_ms, self._pane_ms)
@@ -286,14 +286,14 @@ class Monitor:
 
     def _pass_by(self) -> None:
         """The looks that are due and change nothing but clocks; never the last."""
-        able = self._foresight.able and isinstance(self._yields, Fixed)
-        if not able or self._evaluated_ms is None or self._compares(self._evaluated_ms + 1):
-            return
-        quiet = self._foresight.quiet(self._ledger, self._pairs, self._evaluated_ms)
-        if quiet.ends_ms:
-            self._ledger.fold(quiet.ends_ms[-1])
-            self._stopwatch.pass_by(quiet.ends_ms, quiet.judged)
-            self._evaluated_ms = quiet.ends_ms[-1]
+        more = self._foresight.able and isinstance(self._yields, Fixed)
+        while more and self._evaluated_ms is not None and not self._compares(self._evaluated_ms + 1):
+            quiet = self._foresight.quiet(self._ledger, self._pairs, self._evaluated_ms)
+            more = quiet.more
+            if quiet.ends_ms:
+                self._ledger.fold(quiet.ends_ms[-1])
+                self._stopwatch.pass_by(quiet.ends_ms, quiet.judged)
+                self._evaluated_ms = quiet.ends_ms[-1]
 
     def _look(self, at_ms: int) -> None:
         """Evaluate every window as of `at_ms`; on event time that is the end of the pane just closed."""

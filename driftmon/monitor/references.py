@@ -32,7 +32,7 @@ from driftmon.monitor.slots import Slots, slots_of
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.monitor.tallies import sums_of
 from driftmon.stats import dispersion
-from driftmon.stats.coded import encoded
+from driftmon.stats.coded import Coded, encoded
 from driftmon.stats.columns import Floats, as_array, named_columns
 from driftmon.stats.dispersion import Dispersion
 from driftmon.stats.edges import FeatureSpec, Kind
@@ -231,7 +231,10 @@ def reference_of(columns: Any, specs: Sequence[FeatureSpec] | None = None) -> Sn
     ('x', 'c')
     """
     named = named_columns(columns)
-    chosen = list(specs) if specs is not None else [FeatureSpec(name, _kind(values)) for name, values in named.items()]
+    if specs is None:
+        named = {name: _read(values) for name, values in named.items()}
+        specs = [FeatureSpec(name, _kind(values)) for name, values in named.items()]
+    chosen = list(specs)
     typed = typed_columns(chosen, named)
     if absent := [key for key in map(key_of, readings(chosen)) if key not in named]:
         raise KeyError(absent[0])
@@ -241,9 +244,15 @@ def reference_of(columns: Any, specs: Sequence[FeatureSpec] | None = None) -> Sn
     return replace(counted, provenance={"records": rows}, dispersion=blocks.as_dispersion(schema))
 
 
+def _read(values: Any) -> Any:
+    """A column with texts by number: once, for its kind and its categories. Whatever else as it is."""
+    found = encoded(values)
+    return values if found is None or not len(found[0]) or found[0].max() < 0 else Coded(*found)
+
+
 def _kind(values: Any) -> Kind:
-    if (found := encoded(values)) is not None:
-        return "categorical" if len(found[0]) and found[0].max() >= 0 else "numeric"
+    if encoded(values) is not None:
+        return "categorical" if isinstance(values, Coded) else "numeric"
     array = values if isinstance(values, np.ndarray) else as_array(values)
     if array is not None and array.dtype.kind in "iuf":
         return "numeric"

@@ -26,6 +26,7 @@ SHIFT: Final = np.uint32(32 - BITS)
 HALF: Final = CELLS // 2
 NAN: Final = 0xFF << (BITS - 9)  # the cell of +inf; those after it are NaN
 PIECE: Final = 32_768  # values at a time: what is in between stays in the second-level cache
+PAIRS: Final = 2**17  # at a time: bincount makes a copy, of 8 bytes each
 FEW: Final = 8  # at least one value in so many in an edge's cell: compare all
 
 TABLES: Final = 32  # kept at most, of 256 KiB up to 125 bins, else 512
@@ -50,14 +51,15 @@ class Table:
 
     def fill(self, values: Floats, into: Small) -> None:
         """The code of each value; that of NaN is two more than the last bin's, past `invalid`."""
-        differences, rounded = np.empty(min(PIECE, len(values))), np.empty(min(PIECE, len(values)), np.float32)
+        most = min(PIECE, len(values))
+        rounded, cells = np.empty(most, np.float32), np.empty(most, np.intp)
         with np.errstate(all="ignore"):  # what is beyond float32 is infinite, and in order
             for start in range(0, len(values), PIECE):
                 piece, found = values[start : start + PIECE], into[start : start + PIECE]
-                cells = rounded[: len(piece)].view(np.uint32)
-                rounded[: len(piece)] = np.subtract(piece, self.centre, out=differences[: len(piece)])
-                np.right_shift(cells, SHIFT, out=cells)
-                found[:] = self.codes.take(cells)
+                near, cell = rounded[: len(piece)], cells[: len(piece)]
+                np.subtract(piece, self.centre, out=near, casting="same_kind")
+                np.right_shift(near.view(np.uint32), SHIFT, out=cell)
+                self.codes.take(cell, out=found, mode="clip")  # none is clipped: "raise" would copy
                 self._compare(piece, found)
 
     def _compare(self, values: Floats, found: Small) -> None:
@@ -117,7 +119,11 @@ def counted(codes: Small, size: int) -> NDArray[np.int64]:
     if codes.dtype != np.uint8 or len(codes) < CELLS // 2:
         found: NDArray[np.int64] = np.bincount(codes, minlength=size)
         return found
-    pairs = np.bincount(codes[: len(codes) // 2 * 2].view(np.uint16), minlength=2**16).reshape(2**8, 2**8)
+    two = codes[: len(codes) // 2 * 2].view(np.uint16)
+    times = np.zeros(2**16, dtype=np.int64)
+    for start in range(0, len(two), PAIRS):
+        times += np.bincount(two[start : start + PAIRS], minlength=2**16)
+    pairs = times.reshape(2**8, 2**8)
     found = (pairs.sum(axis=0) + pairs.sum(axis=1))[:size]
     if len(codes) % 2:
         found[codes[-1]] += 1

@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftmon.stats.columns import Floats
 from driftmon.stats.schema import Schema
 
 
@@ -76,8 +76,8 @@ class Coarsenings:
         one, two, three = (Group(at, *np.unique(self.feature[at], return_index=True)) for at in slices)
         return one, two, three
 
-    def first(self, per_bin: Floats) -> Floats:
-        """float64[..., G]: the first part of each coarsening of something per bin, float64[..., width].
+    def first(self, per_bin: NDArray[Any]) -> NDArray[Any]:
+        """[..., G]: the first part of each coarsening of something per bin, [..., width]; of its type.
 
         >>> from driftmon.stats.divergences import Pair
         >>> pair = Pair.of(p=[1, 2, 4], q=[1, 1, 1], edges=[0, 10])

@@ -9,22 +9,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+Codes: TypeAlias = NDArray[np.signedinteger[Any]]  # as wide as whoever made them left them
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Coded(Sequence[str | None]):
-    """`codes` int64[rows], -1 where there is no text.
+    """`codes` int[rows], -1 where there is no text.
 
     >>> texts = Coded(np.array([1, -1, 0]), ["UA", "AA"])
     >>> [*texts], texts[0], [*texts[1:]]
     (['AA', None, 'UA'], 'AA', [None, 'UA'])
     """
 
-    codes: NDArray[np.int64]
+    codes: Codes
     texts: Sequence[str | None]
 
     def __len__(self) -> int:
@@ -47,11 +49,13 @@ class Coded(Sequence[str | None]):
         """int64[texts + 1]: how often each occurs, last none."""
         if not len(self.codes) or self.codes.min() >= 0:
             return np.bincount(self.codes, minlength=len(self.texts) + 1)
-        return np.roll(np.bincount(self.codes + 1, minlength=len(self.texts) + 1), -1)
+        return np.roll(np.bincount(np.add(self.codes, 1, dtype=np.int64), minlength=len(self.texts) + 1), -1)
 
 
-def encoded(values: Any) -> tuple[NDArray[np.int64], list[Any]] | None:
+def encoded(values: Any) -> tuple[Codes, Sequence[Any]] | None:
     """Codes and distinct values of an Arrow, pandas or polars column of texts; None: it is something else."""
+    if isinstance(values, Coded):
+        return values.codes, values.texts
     for library, read in (("pyarrow", _arrow), ("pandas", _pandas), ("polars", _polars)):
         module = sys.modules.get(library)  # nobody who never imported it has a column of its
         if module is not None and (found := read(module, values)) is not None:
@@ -59,7 +63,7 @@ def encoded(values: Any) -> tuple[NDArray[np.int64], list[Any]] | None:
     return None
 
 
-def _arrow(arrow: Any, values: Any) -> tuple[NDArray[np.int64], list[Any]] | None:
+def _arrow(arrow: Any, values: Any) -> tuple[Codes, list[Any]] | None:
     if not isinstance(values, (arrow.Array, arrow.ChunkedArray)):
         return None
     kinds, kind = arrow.types, values.type
@@ -78,20 +82,25 @@ def _arrow(arrow: Any, values: Any) -> tuple[NDArray[np.int64], list[Any]] | Non
         return None
     if isinstance(one, arrow.ChunkedArray):  # an empty one, or one too large for a single array
         return _arrow(arrow, one.chunk(0)) if one.num_chunks == 1 else None
-    codes = one.indices.cast(arrow.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-    return codes, one.dictionary.to_pylist()
+    codes = one.indices.cast(arrow.int64()) if kinds.is_unsigned_integer(one.indices.type) else one.indices
+    codes = codes.fill_null(-1) if codes.null_count else codes
+    return codes.to_numpy(zero_copy_only=False), one.dictionary.to_pylist()
 
 
 def _is_text(kinds: Any, kind: Any) -> bool:
     return bool(kinds.is_string(kind) or kinds.is_large_string(kind))
 
 
-def _pandas(pandas: Any, values: Any) -> tuple[NDArray[np.int64], list[Any]] | None:
+def _pandas(pandas: Any, values: Any) -> tuple[Codes, list[Any]] | None:
     if not isinstance(values, pandas.Series):
         return None
     if isinstance(values.dtype, pandas.CategoricalDtype):
         texts = values.cat.categories.tolist()
         return values.cat.codes.to_numpy().astype(np.int64), texts
+    if isinstance(values.dtype, pandas.StringDtype) and values.dtype.storage == "pyarrow":
+        found = _arrow(sys.modules["pyarrow"], values.array.__arrow_array__())
+        if found is not None:
+            return found
     # Of mixed objects pandas would take 1, 1.0 and True for one another.
     if isinstance(values.dtype, pandas.StringDtype) or pandas.api.types.infer_dtype(values, skipna=True) == "string":
         codes, texts = values.factorize()
@@ -99,7 +108,7 @@ def _pandas(pandas: Any, values: Any) -> tuple[NDArray[np.int64], list[Any]] | N
     return None
 
 
-def _polars(polars: Any, values: Any) -> tuple[NDArray[np.int64], list[Any]] | None:
+def _polars(polars: Any, values: Any) -> tuple[Codes, list[Any]] | None:
     if not isinstance(values, polars.Series):
         return None
     if values.dtype not in (polars.String, polars.Categorical, polars.Enum):

@@ -22,6 +22,7 @@ from driftmon.stats.special import chdtri
 
 MIN_BLOCKS: Final = 20  # fewer blocks say too little about a variance
 SUSPICION: Final = 2.5  # standard errors by which an average phi must exceed 1: 3 % of independent features do
+AT_ONCE: Final = 64  # blocks: what they need stays in the cache
 UPPER_TAIL: Final = 0.9  # phi of a coarsening is taken at its upper 90 % limit: too small a phi cries wolf
 
 
@@ -134,16 +135,15 @@ def _scale(
     pairs = Coarsenings(schema)
     totals = np.add.reduceat(blocks, schema.starts, axis=1).astype(np.float64)
     filled = (totals > 0).sum(axis=0)
-    first = pairs.first(blocks.astype(np.float64))
-    of_pair = totals[:, pairs.feature]
-    share = np.divide(
-        first.sum(axis=0), of_pair.sum(axis=0), out=np.zeros(first.shape[1]), where=of_pair.sum(axis=0) > 0
-    )
-    mean = of_pair * share if expected is None else pairs.first(expected)
-    rest = 1 - (share if expected is None else np.divide(mean, of_pair, out=np.ones(mean.shape), where=of_pair > 0))
-    excess, chance = first - mean, mean * rest
+    first, of_pair = _sums(pairs, blocks, totals)
+    share = np.divide(first, of_pair, out=np.zeros(first.shape), where=of_pair > 0)
     free = np.maximum((filled - 1) * (1 - fitted), 1)
-    squares = np.divide(excess**2, chance, out=np.zeros(excess.shape), where=chance > 0).sum(axis=0)
+    squares = np.zeros(share.shape)
+    for low in range(0, len(blocks), AT_ONCE):
+        at = slice(low, low + AT_ONCE)
+        season = None if expected is None else expected[at]
+        # One after the other from the first block on, as numpy sums rows.
+        squares = np.concatenate((squares[None], _squares(pairs, blocks[at], totals[at], share, season))).sum(axis=0)
     upper = np.where(filled > 1, free / chdtri(free, UPPER_TAIL), 1.0)
     phi = squares / free[pairs.feature] * upper[pairs.feature]
     # Σ_k (c - Np)² / (Np) over the bins of a feature is Σ_k (1 - p_k) times the singles' squares above.
@@ -153,6 +153,34 @@ def _scale(
     average = np.divide(inside, free * (used - 1), out=np.ones(len(used)), where=used > 1)
     per_block = np.divide(totals.sum(axis=0), filled, out=np.zeros(len(filled)), where=filled > 0)
     return per_block, filled, average, phi
+
+
+def _sums(pairs: Coarsenings, blocks: Counts | Floats, totals: Floats) -> tuple[Counts | Floats, Floats]:
+    """float64[G] twice, over all blocks: the first part of each coarsening, and all of it."""
+    if (
+        np.issubdtype(blocks.dtype, np.integer) or (blocks == np.rint(blocks)).all()
+    ):  # sums of whole numbers are exact in any order
+        return pairs.first(blocks.sum(axis=0)), totals.sum(axis=0)[pairs.feature]
+    return pairs.first(blocks).sum(axis=0), totals[:, pairs.feature].sum(axis=0)
+
+
+def _squares(
+    pairs: Coarsenings, blocks: Counts | Floats, totals: Floats, share: Floats, expected: Floats | None
+) -> Floats:
+    """float64[J, G] of a few blocks: (y - N p)² / (N p (1-p))."""
+    first, of_pair = pairs.first(blocks).astype(np.float64, copy=False), totals[:, pairs.feature]
+    if expected is None:
+        mean = of_pair * share
+        chance = mean * (1 - share)
+    else:
+        mean = pairs.first(expected)
+        chance = mean * (1 - np.divide(mean, of_pair, out=np.ones(mean.shape), where=of_pair > 0))
+    first -= mean
+    first *= first
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first /= chance
+    first[chance <= 0] = 0.0
+    return first
 
 
 def as_dict(schema: Schema, found: Dispersion, by: str) -> dict[str, Any]:

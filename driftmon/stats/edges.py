@@ -100,7 +100,8 @@ def numeric_edges(values: Floats, bins: int, method: Method) -> tuple[float, ...
     >>> numeric_edges(np.arange(1000.0), 4, "quantile")
     (250.0, 500.0, 750.0)
     """
-    finite = np.sort(values[np.abs(values) <= BEYOND])
+    ordered = np.sort(values)  # NaN comes last
+    finite = ordered[np.searchsorted(ordered, -BEYOND) : np.searchsorted(ordered, BEYOND, side="right")]
     if not len(finite):
         return ()
     if method == "uniform":

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftmon.stats.columns import Floats
 from driftmon.stats.evidence import Tolerance
+
+Rows: TypeAlias = NDArray[np.int64]
 
 LARGEST: Final = 80.0  # of one ln E: e to more of it would overflow float32
 ENOUGH: Final = 60.0  # no budget asks so much
@@ -26,24 +28,45 @@ ROUNDINGS: Final = 20.0  # that many half units in the last place of T ln T, the
 
 
 @dataclass(frozen=True, eq=False)
+class Running:
+    """All there was before each of n panes, and before the end: counts per bin float64[n + 1, width], per feature, and
+    of each coarsening the first part and the rest. What lies between two of them is one subtraction."""
+
+    counts: Floats
+    totals: Floats
+    first: Floats
+    rest: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class EvidenceBound:
     """Of one reference and effect."""
 
     tolerance: Tolerance
 
-    def log_r(self, counts: Floats, allowed: NDArray[np.bool_]) -> Floats:
-        """float64[P, F] from float64[P, L, width], the counts of every lag of P looks, and bool[P, L, F]."""
+    def running(self, counts: Floats) -> Running:
+        """Of sums float64[n + 1, width]; whole numbers, so that all that is made of them is exact."""
+        pairs = self.tolerance.pairs
+        if self.tolerance.schema.totals(counts[-1]).max() < EXACT:
+            counts = counts.astype(np.float32)
+        totals, first = np.add.reduceat(counts, self.tolerance.schema.starts, axis=1), pairs.first(counts)
+        return Running(counts, totals, first, totals[:, pairs.feature] - first)
+
+    def log_r(self, running: Running, after: Rows, until: Rows, allowed: NDArray[np.bool_]) -> Floats:
+        """float64[P, F] of P looks. Every lag of them is of the panes from row `after` to before row `until`,
+        int64[P, L]; bool[P, L, F] of them are allowed."""
         known = self.tolerance
-        rows = counts.reshape(-1, counts.shape[-1])
-        totals = np.add.reduceat(rows, known.schema.starts, axis=1)
+        ends = after.ravel(), until.ravel()
+        totals = _between(running.totals, *ends, np.float64)
         scale, within = known.dispersion.scale_of(totals)
         largest = float(totals.max(initial=1.0)) + float(self._of_full[3].max())
         single = largest <= FEW and largest * len(known.schema.features) < EXACT
         slack = ROUNDINGS * 2**-24 * largest * np.log(largest) if single else 0.0
-        if single:
-            rows, totals = rows.astype(np.float32), totals.astype(np.float32)
+        kind = np.float32 if single else np.float64
+        counts, first, rest = (_between(part, *ends, kind) for part in (running.counts, running.first, running.rest))
+        totals = totals.astype(kind)
         weights = np.exp(known.log_weights + slack)
-        full, two = self._full(rows, totals, scale), self._two(rows, totals, scale)
+        full, two = self._full(counts, totals, scale), self._two(first, rest, totals, scale)
         found = weights[0] * np.exp(np.minimum(full, LARGEST, out=full), out=full)
         np.exp(np.minimum(two, LARGEST, out=two), out=two)
         for view, group in enumerate(known.pairs.groups, start=1):
@@ -84,7 +107,7 @@ class EvidenceBound:
             worst = np.maximum.reduceat(self._phi[:, : known.pairs.singles], starts, axis=1)
             at = np.take_along_axis(worst, scale, axis=0).astype(counts.dtype)
             counts, totals = counts / np.repeat(at, sizes, axis=1), totals / at
-        bet = _stirling(prior + counts)
+        bet = _stirling(prior + counts, np.empty_like(counts))
         bet -= counts * log_null
         sums = np.add.reduceat(bet, starts, axis=1)
         return sums + fixed - (mass + totals - 0.5) * np.log(mass + totals)
@@ -104,32 +127,40 @@ class EvidenceBound:
         fixed = fixed - (prior - 0.5) * np.log(prior) - (beside - 0.5) * np.log(beside)
         return prior, beside, log_first, log_rest, np.array(mass), fixed
 
-    def _two(self, counts: Floats, totals: Floats, scale: NDArray[np.int64]) -> Floats:
-        pairs = self.tolerance.pairs
-        parts = (part.astype(counts.dtype) for part in self._of_two)
-        prior, beside, log_first, log_rest, mass, fixed = parts
-        first = pairs.first(counts)
+    def _two(self, first: Floats, rest: Floats, totals: Floats, scale: NDArray[np.int64]) -> Floats:
+        """Uses up `first` and `rest`: the arrays are large, and new ones cost as much as the arithmetic."""
+        feature = self.tolerance.pairs.feature
+        prior, beside, log_first, log_rest, mass, fixed = (part.astype(first.dtype) for part in self._of_two)
         if self._phi is not None:
-            phi = np.take_along_axis(self._phi, scale[:, pairs.feature], axis=0).astype(counts.dtype)
-            first = first / phi
-            total = totals[:, pairs.feature] / phi
-            spent = (mass + total - 0.5) * np.log(mass + total)
+            phi = np.take_along_axis(self._phi, scale[:, feature], axis=0).astype(first.dtype)
+            first /= phi
+            rest /= phi
+            total = mass + first + rest
+            spent = (total - 0.5) * np.log(total)
         else:
-            total = totals[:, pairs.feature]
-            spent = ((mass + totals - 0.5) * np.log(mass + totals))[:, pairs.feature]
-        rest = np.maximum(total - first, 0.0, out=total)
-        spent += first * log_first
-        spent += rest * log_rest
-        bet = _stirling(np.add(first, prior, out=first))
-        bet += _stirling(np.add(rest, beside, out=rest))
+            spent = ((mass + totals - 0.5) * np.log(mass + totals)).take(feature, axis=1)
+        spent -= fixed
+        beyond = np.multiply(first, log_first)
+        spent += beyond
+        spent += np.multiply(rest, log_rest, out=beyond)
+        first += prior
+        rest += beside
+        bet = _stirling(first, beyond)
+        bet += _stirling(rest, beyond)
         bet -= spent
-        bet += fixed
         return bet
 
 
-def _stirling(values: Floats) -> Floats:
-    """(x - 1/2) ln x, in place: the arrays are large, and new ones cost as much as the arithmetic."""
-    logs = np.log(values)
+def _between(running: Floats, after: Rows, until: Rows, kind: type[np.floating[Any]]) -> Floats:
+    """What lies between two rows of running sums."""
+    found = running.take(until, axis=0)
+    found -= running.take(after, axis=0)
+    return found.astype(kind, copy=False)
+
+
+def _stirling(values: Floats, logs: Floats) -> Floats:
+    """(x - 1/2) ln x, in place; `logs` is room for as many."""
+    np.log(values, out=logs)
     values -= 0.5
     values *= logs
     return values

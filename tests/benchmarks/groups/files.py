@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from tests.benchmarks.contenders.common import NUMERIC, TEXTS
@@ -38,7 +39,8 @@ def rows(size: Size) -> Iterator[list[Row]]:
     records, panes, rounds = (RECORDS, PANES, ROUNDS) if size is FULL else (200, 10, 1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _recorded(folder, records, panes)
+        recorded(folder / "events.ndjson", 1, 0, panes, records)
+        configured(folder)
         build = ["reference", "build", "events.ndjson", "--config.file", "driftmon.yaml", "-o", "p.json"]
         row = Row("files", "reference build, NDJSON of 10 fields", "", "events a CPU second")
         yield [row.alone([records / _run(folder, build)[0] for _ in range(rounds)])]
@@ -49,12 +51,19 @@ def rows(size: Size) -> Iterator[list[Row]]:
         yield [_two_jobs(folder, build, rounds)]
 
 
-def _recorded(folder: Path, records: int, panes: int) -> None:
-    columns = columns_of(1, records, 0.0)
-    seconds = np.linspace(1.7e9, 1.7e9 + panes * MINUTE_S, records, endpoint=False).round(3)
+def recorded(path: Path, seed: int, first_pane: int, panes: int, records: int) -> None:
+    """So many records, evenly over the panes."""
+    columns = columns_of(seed, records, 0.0)
+    begin_s = 1.7e9 + first_pane * MINUTE_S
+    seconds = np.linspace(begin_s, begin_s + panes * MINUTE_S, records, endpoint=False).round(3)
     names, lists = ["at", *columns], [seconds.tolist(), *(values.tolist() for values in columns.values())]
-    with (folder / "events.ndjson").open("w") as file:
-        file.writelines(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in zip(*lists, strict=True))
+    encode = msgspec.json.Encoder().encode
+    with path.open("wb") as file:
+        file.writelines(encode(dict(zip(names, row, strict=True))) + b"\n" for row in zip(*lists, strict=True))
+
+
+def configured(folder: Path) -> None:
+    """One stream, its reference p.json, a fixed and a calibrated rule."""
     kinds = {name: {"type": "numeric"} for name in NUMERIC} | {name: {"type": "categorical"} for name in TEXTS}
     stream = {
         "time": {"field": "at", "unit": "s"}, "reference": {"type": "file", "path": "p.json"}, "features": kinds,
