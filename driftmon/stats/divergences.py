@@ -167,7 +167,7 @@ def _gaps(schema: Schema) -> Floats:
         if positions is None:
             gaps[schema.bins(index)] = np.nan
         else:
-            gaps[start : start + len(positions) - 1] = np.diff(positions)
+            gaps[start : start + len(positions) - 1] = positions[1:] - positions[:-1]
     gaps.flags.writeable = False
     return gaps
 
