@@ -6,10 +6,11 @@ for w records its counts are w, and `excess` has w² - w: both add, and from bot
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from msgspec import Struct, field
 
 from driftmon.stats.columns import Floats
 from driftmon.stats.schema import Counts, Schema
@@ -83,8 +84,7 @@ def span(milliseconds: int) -> str:
     return f"{milliseconds}ms"
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """A window at one instant: counts float64[width] = sum of w c, squared = sum of w^2 c.
 
     w = 1 unless the window decays or rows were thinned. `tallies` weigh as the counts they came with.
