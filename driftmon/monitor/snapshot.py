@@ -6,6 +6,7 @@ JSON, a feature a line, so that it can be read, compared and written by hand or 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -315,9 +316,12 @@ def _check_length(numbers: list[int], size: int) -> None:
 
 def _counts(numbers: list[int], size: int) -> Counts:
     _check_length(numbers, size)
-    if not set(map(type, numbers)) <= {int} or not 0 <= min(numbers, default=0) <= max(numbers, default=0) < 2**62:
-        raise SnapshotError("counts must be whole numbers, 0 or more")
-    return np.array(numbers, dtype=np.int64)
+    if set(map(type, numbers)) <= {int}:
+        with contextlib.suppress(OverflowError):
+            counts = np.array(numbers, dtype=np.int64)
+            if counts.min(initial=0) >= 0 and counts.max(initial=0) < 2**62:
+                return counts
+    raise SnapshotError("counts must be whole numbers, 0 or more")
 
 
 def _verify(data: bytes, checksum: str | None) -> None:
