@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from driftmon.sources.unix import listening_socket
 
@@ -22,8 +23,7 @@ class AddressError(ValueError):
     """An address that cannot be read or bound; the message names the cure."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """`host` "" means every interface; `path` is set for a Unix socket, `port` 0 lets the system choose."""
 
     host: str = ""

@@ -6,9 +6,11 @@ Law: names are taken from the tree, not from what was built, so a mistake in a s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Final
+
+from msgspec import Struct
 
 from driftmon.daemon.build import Builder
 from driftmon.daemon.faults import KeyPath, nearest
@@ -28,8 +30,7 @@ STAYS: Final = ("file", "warmup")  # references that do not move
 GLOB: Final = frozenset("*?[")
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Struct, frozen=True):
     """What a rule can name of one stream."""
 
     features: tuple[str, ...]

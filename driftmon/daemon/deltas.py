@@ -19,6 +19,11 @@ from driftmon.monitor.tallies import state_of, sums_of
 from driftmon.stats.schema import Counts
 
 LEVEL: Final = 1  # with the bytes of equal weight side by side, a fifth of the size at 3 ms a megabyte
+WHOLE: Final = 8  # bytes of a count, most of them zero
+WORTH: Final = (
+    4  # times smaller: with less to unpack costs more than to read, 0.5 ms for 64,000 bins, 60 of them a start
+)
+SMALL: Final = 16
 
 TYPES: Final = ("<u1", "<u2", "<u4")
 
@@ -136,21 +141,27 @@ def _copied(panes: Panes) -> dict[int, Counts]:
 
 
 def packed(counts: Counts) -> bytes:
-    """A pane, small.
+    """A pane, small: how many bytes of each count there are, then these, those of equal weight side by side.
 
     >>> unpacked(packed(np.array([3, 0, 300]))).tolist()
     [3, 0, 300]
     """
-    return zlib.compress(counts.astype("<i8").view(np.uint8).reshape(-1, 8).T.tobytes(), LEVEL)
+    low, high = int(counts.min(initial=0)), int(counts.max(initial=0))
+    used = WHOLE if low < 0 else max(-(-high.bit_length() // 8), 1)
+    planes = counts.astype("<i8").view(np.uint8).reshape(-1, WHOLE).T[:used].tobytes()
+    small = zlib.compress(planes, LEVEL)
+    return bytes([used]) + planes if len(small) * WORTH > len(planes) else bytes([used | SMALL]) + small
 
 
 def unpacked(data: bytes) -> Counts:
     """ValueError or zlib.error where the bytes are no pane."""
-    planes = np.frombuffer(zlib.decompress(data), dtype=np.uint8).reshape(8, -1)
-    if planes[4:].any():
-        return np.ascontiguousarray(planes.T).view("<i8").reshape(-1).astype(np.int64)
+    kind, rest = int.from_bytes(data[:1]), memoryview(data)[1:]
+    used = kind & ~SMALL
+    if used > WHOLE:  # the first byte of zlib's own, as before version 3
+        used, rest = WHOLE, memoryview(data)
+    planes = np.frombuffer(rest if kind == used else zlib.decompress(rest), dtype=np.uint8).reshape(used, -1)
     counts: Counts = planes[0].astype(np.int64)
-    for number in range(1, 4):  # most counts are small; this is three times as fast
+    for number in range(1, used):
         if planes[number].any():
             counts += planes[number].astype(np.int64) << 8 * number
     return counts

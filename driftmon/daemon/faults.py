@@ -6,17 +6,17 @@ Law: a message names the place (file:line and key path), the fault, and the cure
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
 MOST_SHOWN: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """
     >>> print(Fault("d.yaml:4  version", "must be 1, is 2", "use a newer driftmon"))
     d.yaml:4  version: must be 1, is 2; use a newer driftmon

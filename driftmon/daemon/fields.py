@@ -13,9 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class OneOf:
+
+class OneOf(Struct, frozen=True):
     """Marks `Annotated[PluginSettings, OneOf(...)]`: a mapping whose `type` names the dataclass of the other keys."""
 
     what: str  # "source", for messages

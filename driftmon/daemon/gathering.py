@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 
 from driftmon.monitor.batch import Batch
 from driftmon.monitor.warmup import WarmUp, part
@@ -24,8 +24,7 @@ from driftmon.stats.edges import FeatureSpec
 LEVEL: Final = 1
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """A batch that a warm-up took, and when; `told` is how often it had begun again by then, and why."""
 
     batch: Batch
@@ -33,12 +32,11 @@ class Rows:
     told: tuple[int, str] = (0, "")
 
 
-@dataclass(frozen=True)
-class Warming:
+class Warming(Struct, frozen=True):
     """What outlives a process of a stream that gathers its reference."""
 
     rows: tuple[Rows, ...]
-    positions: Mapping[str, Position] = field(default_factory=dict)
+    positions: Mapping[str, Position] = {}
 
 
 class Gathering:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
+from msgspec import Struct
 
 from driftmon.daemon import deltas
 from driftmon.daemon.sealing import seal
@@ -19,13 +19,12 @@ from driftmon.monitor.monitor import Monitor
 from driftmon.monitor.snapshot import Snapshot
 
 
-@dataclass(slots=True)
-class _Head:
+class _Head(Struct):
     """Of one stream: the counts that entries speak of, and what waits; `seq` and `size` of what is on the disk."""
 
     monitor: Monitor
     noted: Snapshot
-    waiting: list[bytes] = field(default_factory=list)
+    waiting: list[bytes] = []
     seq: int = 0
     size: int = 0
     closed: bool = False  # a pane was evaluated by the records' time: a restart must not do it again

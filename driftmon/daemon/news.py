@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec import Struct, field
 
 from driftmon.daemon.database import Database
 from driftmon.daemon.sealing import seal, sound
@@ -21,28 +21,25 @@ from driftmon.monitor.rules import Change
 Debt: TypeAlias = tuple[str, str]  # target and fingerprint
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """From the event loop: debts that changed (None: paid), once it had taken so many transitions."""
 
     taken: int
-    owed: Mapping[Debt, Any] = field(default_factory=dict)
+    owed: Mapping[Debt, Any] = {}
 
 
-@dataclass(frozen=True)
-class News:
+class News(Struct, frozen=True):
     """What a T2 writes: transitions by number, and how far the sinks came."""
 
-    changes: Mapping[int, Change] = field(default_factory=dict)
+    changes: Mapping[int, Change] = {}
     progress: Progress = field(default_factory=lambda: Progress(0))
 
 
-@dataclass(frozen=True)
-class Owing:
+class Owing(Struct, frozen=True):
     """What a start finds: debts, and the transitions after them; `taken` is the number of the last one before those."""
 
     taken: int = 0
-    owed: Mapping[Debt, Any] = field(default_factory=dict)
+    owed: Mapping[Debt, Any] = {}
     changes: Sequence[Change] = ()
 
 

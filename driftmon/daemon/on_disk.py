@@ -145,7 +145,6 @@ def _changes(feature: Feature, spec: FeatureSpec) -> Iterator[str]:
         yield f"{spec.name} has absent: {feature.absent} there and {spec.absent} here"
     if feature.outcome != spec.outcome:
         yield f"{spec.name} has other probabilities, classes or another label"
-    bins = feature.binning.as_dict()
     for key, given in (("edges", spec.edges), ("categories", spec.categories)):
-        if given is not None and list(given) != bins.get(key):
+        if given is not None and list(given) != feature.binning.as_dict().get(key):
             yield f"{spec.name} has other {key}"

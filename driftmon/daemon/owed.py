@@ -9,10 +9,10 @@ as that, only how things stand is told. `row` and `restore` are the same over a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from driftmon.render.alertmanager import RESEND_MS
 from driftmon.render.notice import Notice
@@ -24,8 +24,7 @@ BACKOFF_MOST_MS: Final = 300_000
 BACKOFF: Final = ""  # no alert's fingerprint
 
 
-@dataclass(slots=True)
-class _Owed:
+class _Owed(Struct):
     notice: Notice
     due_ms: int
     drop_ms: int

@@ -6,8 +6,9 @@ Law: it belongs to the event loop; each field is replaced as a whole, so a reade
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct
 
 from driftmon.daemon.budget import parts
 from driftmon.daemon.settings import Config
@@ -20,8 +21,7 @@ from driftmon.render.openmetrics import Family
 MOST_ENDED: Final = 50
 
 
-@dataclass
-class Present:
+class Present(Struct):
     """`reports` holds the latest of each stream; `draining` once SIGTERM came.
 
     `histories` are the last evaluations of each stream, `ended` the alerts resolved lately, newest first.
@@ -32,8 +32,8 @@ class Present:
     loaded_ms: int
     load_succeeded: bool = True
     draining: bool = False
-    reports: Mapping[str, Report] = field(default_factory=dict)
-    histories: Mapping[str, History] = field(default_factory=dict)
+    reports: Mapping[str, Report] = {}
+    histories: Mapping[str, History] = {}
     ended: tuple[Change, ...] = ()
     started_ms: int = 0
     disk_full: bool = False

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
+
+from msgspec import Struct
 
 from driftmon.daemon.environment import VARIABLE, expand
 from driftmon.daemon.faults import KeyFault, nearest
@@ -35,8 +36,7 @@ BOUNDS: Final[tuple[tuple[str, Callable[[Any, Any], bool], str, str], ...]] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Scalars:
+class Scalars(Struct, frozen=True):
     """Reads values; paths start at `base`, variables come from `environ`. KeyFault says what is wrong."""
 
     base: Path

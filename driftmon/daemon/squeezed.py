@@ -7,15 +7,15 @@ and a CRC goes on where it stopped.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 LEVEL: Final = 1  # 5 times smaller in a third of the time of level 6
 HEAD: Final = b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"  # DEFLATE, no flags, no time, fastest, no system (RFC 1952)
 
 
-@dataclass(frozen=True, slots=True)
-class Squeezed:
+class Squeezed(Struct, frozen=True):
     """The beginning of a gzip member that holds `size` bytes so far."""
 
     deflated: bytes

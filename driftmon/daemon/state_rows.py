@@ -11,11 +11,12 @@ import logging
 import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 
 from driftmon.daemon.alert_rows import read_alerts
 from driftmon.daemon.clock_rows import read_clocks
@@ -43,8 +44,7 @@ EXCESS: Final = "excess "  # before any of these: of rows that stand for several
 log: Final = logging.getLogger("driftmon.store")
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A stream's state, and the panes as they lie in the database, without the journal."""
 
     saved: Saved

@@ -11,9 +11,11 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from driftmon.daemon.alert_rows import write_alerts
 from driftmon.daemon.clock_rows import write_clocks
@@ -53,14 +55,13 @@ NO_COUNTERS: Final[Counters] = {}
 NO_NEWS: Final = News()
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
+class _Done(Struct, frozen=True):
     """What a transaction wrote, to be noted once it is on the disk."""
 
-    written: dict[str, Written] = field(default_factory=dict)
-    last: dict[str, int] = field(default_factory=dict)
-    watched: dict[str, Collection[Watch]] = field(default_factory=dict)
-    whole: set[str] = field(default_factory=set)  # the streams of which all of `watched` was written
+    written: dict[str, Written] = {}
+    last: dict[str, int] = {}
+    watched: dict[str, Collection[Watch]] = {}
+    whole: set[str] = set()  # the streams of which all of `watched` was written
 
 
 class Store:

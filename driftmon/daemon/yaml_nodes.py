@@ -7,27 +7,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from driftmon.daemon.faults import KeyPath, written
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(Struct, frozen=True):
     line: int
     text: str
     plain: bool  # not quoted, so it may be a number, a boolean or nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
+class Items(Struct, frozen=True):
     line: int
     nodes: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(Struct, frozen=True):
     line: int
     nodes: Mapping[str, Node]
     lines: Mapping[str, int]  # where each key stands

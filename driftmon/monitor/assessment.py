@@ -49,6 +49,7 @@ class Assessment:
         self._rules = [self._patient(rule, calibrations.get(index)) for index, rule in enumerate(rules)]
         self._active: dict[Key, Alert] = {}
         self._changes: list[Change] = []
+        self._needed: tuple[Dispersion, Floats] | None = None
         names = [(feature.name, feature.kind) for feature in schema.features]
         watched = [[[r.watches(stream, n, w.name) and r.judges(k) for n, k in names] for w in windows] for r in rules]
         self._watched = np.array(watched, dtype=np.bool_).reshape(len(rules), len(windows), len(schema.names))
@@ -212,7 +213,10 @@ class Assessment:
         effects = [one.effect for one in self.calibrations.values() if not one.mean]
         if not effects:
             return np.zeros(0)
-        return reference_needed(self._schema.sizes.astype(np.float64), min(effects), dispersion.ratio)
+        if self._needed is None or self._needed[0] is not dispersion:  # it moves with the reference, else never
+            sizes = self._schema.sizes.astype(np.float64)
+            self._needed = dispersion, reference_needed(sizes, min(effects), dispersion.ratio)
+        return self._needed[1]
 
     def insufficient(self, seen: Floats, floors: Floats) -> NDArray[np.bool_]:
         """bool[..., F]: some rule cannot judge: by a threshold, in every window it watches there are too few

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from driftmon.monitor import clearing, risen
@@ -35,8 +35,7 @@ from driftmon.stats.schema import Schema
 BOUND_LEVEL: Final = 0.99
 
 
-@dataclass(frozen=True, eq=False)
-class Finding:
+class Finding(Struct, frozen=True, eq=False):
     """What one evidence pane's close showed, per feature.
 
     `log_r` ln R; `lag` panes since drift began, if it did; `flagged` evidence within the budget; `size` and

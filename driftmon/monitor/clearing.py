@@ -7,10 +7,11 @@ and the alert table asks for CLEAR_PANES such looks in a row: calibrated by simu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from driftmon.stats.bounds import log_spread, shown_below
@@ -27,8 +28,7 @@ LEAST_SPREAD: Final = 2.0  # V / KL of a small shift over well filled bins; more
 LEAST_KL: Final = 1e-12
 
 
-@dataclass(frozen=True, eq=False)
-class Segments:
+class Segments(Struct, frozen=True, eq=False):
     """Of one look: per lag the newest counts and the reference's, both float64[L, width]; `allowed` bool[L, F]."""
 
     lags: Counts

@@ -8,10 +8,10 @@ that has come.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from driftmon.monitor.arrival import Rows
@@ -27,8 +27,7 @@ Place: TypeAlias = tuple[str, str]  # rule and feature
 FOREVER_MS: Final = 2**62
 
 
-@dataclass(frozen=True)
-class Flagged:
+class Flagged(Struct, frozen=True):
     """Of one rule, as of one look: `breach` bool[F], and `mean` float64[F], of the values before the newest flag."""
 
     breach: NDArray[np.bool_]

@@ -8,11 +8,12 @@ evidence is too little for any alarm. A replay of a year has half a million look
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from driftmon.monitor.assessment import Assessment
@@ -39,8 +40,7 @@ MARGIN_NATS: Final = 0.01
 TOGETHER: Final = ("ks_distance", "wasserstein_distance", *SCORES)  # not computed feature by feature from counts alone
 
 
-@dataclass(frozen=True, eq=False)
-class Quiet:
+class Quiet(Struct, frozen=True, eq=False):
     """`ends_ms`: the looks to pass by, none if empty; bool[looks, features] of them, which were judged; and whether
     there may be `more` after them."""
 

@@ -8,10 +8,10 @@ are too many for that, there are fewer points.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from driftmon.monitor.panes import Window
@@ -32,8 +32,7 @@ MOST_BYTES: Final = 8 * 1024 * 1024
 Tracks: TypeAlias = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
+class Track(Struct, frozen=True):
     """One window: `times_ms` int64[points], rising; `values` float32[points, len(TRACKED), features], NaN: none."""
 
     times_ms: NDArray[np.int64]
@@ -54,13 +53,12 @@ class Track:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """One track per window; starts anew where the bins or the windows have changed."""
 
     fingerprint: str = ""
     windows: tuple[Window, ...] = ()
-    tracks: tuple[Track, ...] = field(default=())
+    tracks: tuple[Track, ...] = ()
 
     def after(self, report: Report) -> History:
         """The history that this report belongs to as well. A stream that gathers its reference has none."""

@@ -7,10 +7,10 @@ computed only for the few features that breach or are on alert already.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from driftmon.monitor.calibration import BOUND_LEVEL, Calibration, Finding
@@ -38,8 +38,7 @@ MEANS: Final[Mapping[tuple[str, ...], Mean]] = {  # thresholds on these are abou
 SINGLE_LOOK_LEVEL: Final = 0.999  # one look has no evidence over time, so it asks for more certainty
 
 
-@dataclass(frozen=True, eq=False)
-class Judgement:
+class Judgement(Struct, frozen=True, eq=False):
     """`verdicts` int8[features], and `describe(feature)`: the fields of an alert that say what was seen."""
 
     verdicts: NDArray[np.int8]

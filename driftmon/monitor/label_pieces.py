@@ -7,9 +7,9 @@ does not matter; one that is missing costs the ids in it, which then neither wai
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from driftmon.monitor.batch import Times
 from driftmon.monitor.id_ring import Digests, Places
@@ -17,8 +17,7 @@ from driftmon.monitor.labels import LABEL, MATCHED, PREDICTION, Join, Kinds, Tal
 from driftmon.stats.columns import Floats
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """Ids from place `first` on, with all that is known of each; `matched`: places that no longer wait."""
 
     first: int
@@ -35,8 +34,7 @@ class Piece:
         return max(self.first + len(self.ids) - 1, int(self.matched.max(initial=-1)))
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """Of a join: the clock, the place of its oldest id, one after that of its newest, and how labels fared."""
 
     clock_ms: int
@@ -45,8 +43,7 @@ class Head:
     tally: Tally
 
 
-@dataclass(frozen=True, slots=True)
-class KeptLabels:
+class KeptLabels(Struct, frozen=True):
     """Of one stream: for which meaning of its records, with which key ids were digested, and what waits."""
 
     meaning: str

@@ -9,10 +9,11 @@ it is counted as expired (a prediction) or orphan (a label).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from driftmon.monitor.batch import Times
@@ -29,8 +30,7 @@ OUTCOMES: Final = ("matched", "late", "expired", "orphan", "duplicate")
 AGES_S: Final = (1.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0, 172_800.0, 604_800.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Records:
+class Records(Struct, frozen=True):
     """In the order they came: id, kind (PREDICTION or LABEL), own time, the stream's clock, and what they say.
 
     `clock_ms` never falls. `values` float64[rows, width]: probabilities of a prediction, codes of a label.
@@ -60,8 +60,7 @@ class Pairs:
     labelled_ms: Times
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """How labels fared: counts by outcome, ages (label's time less prediction's, at least 0) by AGES_S, their sum."""
 
     outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))

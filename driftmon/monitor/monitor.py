@@ -31,7 +31,7 @@ from driftmon.monitor.report import Lifetime, Report
 from driftmon.monitor.rules import Alert, Rule, deadline_ms
 from driftmon.monitor.scoring import typed_columns
 from driftmon.monitor.snapshot import Snapshot, SnapshotError
-from driftmon.monitor.status import Stopwatch, statuses
+from driftmon.monitor.status import Statuses, Stopwatch
 from driftmon.monitor.surprisal import Surprisal
 from driftmon.monitor.tallies import state_of
 from driftmon.monitor.watch import Make
@@ -95,6 +95,7 @@ class Monitor:
         self._foresight = Foresight(self.schema, self.windows, self.rules, self._assessment, self.dispersion)
         self._live_dispersion = LiveDispersion(self.schema)
         self._stopwatch = Stopwatch(len(self.schema.features), self._pane_ms)
+        self._statuses = Statuses(self.schema.names)
         self._pairs: tuple[Pair, ...] = ()
         self._shape = (len(self.windows), len(QUANTITIES), len(self.schema.features))
         self._values = np.zeros(self._shape)
@@ -382,7 +383,7 @@ class Monitor:
             self.windows,
             self._values,
             self._pairs,
-            statuses(self._assessment, self._values, self._seen, quiet, self._yields.gathering, self.schema.names),
+            self._statuses.look(self._assessment, self._values, self._seen, quiet, self._yields.gathering),
             alerts=self.alerts,
             changes=self._assessment.take_changes(),
             rules=self.rules,

@@ -6,10 +6,11 @@ for w records its counts are w, and `excess` has w² - w: both add, and from bot
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from msgspec import Struct, field
 
 from driftmon.stats.columns import Floats
 from driftmon.stats.schema import Counts, Schema
@@ -83,8 +84,7 @@ def span(milliseconds: int) -> str:
     return f"{milliseconds}ms"
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """A window at one instant: counts float64[width] = sum of w c, squared = sum of w^2 c.
 
     w = 1 unless the window decays or rows were thinned. `tallies` weigh as the counts they came with.
@@ -137,16 +137,19 @@ class Ring:
         self._oldest = 0  # no pane is older, where there is any
 
     def add(self, pane: int, counts: Counts, excess: Counts | None = None) -> None:
-        """Add counts to a pane; one that has left the window already is past use and not kept."""
+        """Add counts to a pane; one that has left the window already is past use and not kept.
+
+        The array may be kept as it is, by several rings, so nobody changes it afterwards.
+        """
         self._move_to(pane)
         if self._gone(pane):
             return
         held = self.panes.get(pane)
         self._oldest = min(self._oldest, pane) if self.panes else pane
-        self.panes[pane] = counts.copy() if held is None else held + counts
+        self.panes[pane] = counts if held is None else held + counts
         self._total += counts
         if excess is not None:
-            self.excess[pane] = self.excess[pane] + excess if pane in self.excess else excess.copy()
+            self.excess[pane] = self.excess[pane] + excess if pane in self.excess else excess
             self._excess_total += excess
 
     def view(self, current: int) -> View:

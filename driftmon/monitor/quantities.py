@@ -6,10 +6,10 @@ Law: `evaluate` is a pure function of counts; equal counts give equal numbers, l
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 
 from driftmon.monitor.tallies import NAMES as SCORES
 from driftmon.monitor.tallies import scores
@@ -27,13 +27,12 @@ RATIOS: Final[Mapping[str, Special]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(Struct, frozen=True):
     """A metric's name without `driftmon_` and unit, its unit ("" where the name says it), its own labels."""
 
     name: str
     unit: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
 
     @property
     def metric(self) -> str:

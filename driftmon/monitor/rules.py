@@ -13,6 +13,8 @@ from enum import IntEnum
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 
+from msgspec import Struct
+
 Mean: TypeAlias = Literal["", "surprisal", "log_loss"]
 
 
@@ -183,8 +185,7 @@ class Alert:
         return (self.rule.name, self.stream, self.feature, self.window)
 
 
-@dataclass(frozen=True, slots=True)
-class TopBin:
+class TopBin(Struct, frozen=True):
     """A bin that contributes much: shares of its feature, and its signed term of KL(Q||P) or of a rise, in nats.
 
     >>> str(TopBin("carrier", "UA", 0.12, 0.04, -0.044))

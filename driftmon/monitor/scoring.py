@@ -9,11 +9,11 @@ then of its label.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from driftmon.stats.binnings.log_loss import Outcome
@@ -38,8 +38,7 @@ class Reading(Protocol):
     def absent(self) -> Absent: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One value that a format reads for a log_loss feature, as if it were a feature of its own.
 
     `kind` is "any" for a list or a map of probabilities, of `keys` entries.

@@ -9,18 +9,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 
 from driftmon.monitor.panes import Window
 from driftmon.monitor.slots import COUNT as SLOTS
 from driftmon.monitor.slots import Slots, label
+from driftmon.monitor.snapshot_json import body_of, checksum_of, decoded
 from driftmon.stats import dispersion
 from driftmon.stats.binnings import boolean, categorical, log_loss, numeric
 from driftmon.stats.dispersion import Dispersion
@@ -28,6 +28,7 @@ from driftmon.stats.schema import Binning, Counts, Feature, Schema
 
 FORMAT: Final = "driftmon.snapshot"
 VERSION: Final = 1
+TAIL: Final = 64  # bytes, of which the checksum and what stands behind it are less
 
 BINNINGS: Mapping[str, Callable[[Mapping[str, Any]], Binning]] = {
     "numeric": lambda entry: numeric.Binning(tuple(map(float, entry["edges"]))),
@@ -141,7 +142,7 @@ class Snapshot:
             lines.append(f'"excess": [{_lines(chain([whole], self.excess._panes()))}]')
         lines = [*(_pair(key, head[key]) for key in head), *lines, *(_pair(key, tail[key]) for key in tail)]
         body = ",\n".join(lines).encode("utf-8", "surrogatepass")
-        return b"{" + body + f',\n"checksum": "{_checksum(body)}"}}\n'.encode()
+        return b"{" + body + f',\n"checksum": "{checksum_of(body)}"}}\n'.encode()
 
     def _features(self) -> Iterator[dict[str, Any]]:
         for index, feature in enumerate(self.schema.features):
@@ -177,10 +178,12 @@ class Snapshot:
 def shape_from_bytes(data: bytes, known: Iterable[Schema]) -> Snapshot:
     """A snapshot without counts: schema and windows. Where one of the schemas known is its own that is soon done."""
     try:
-        head = json.loads(data.partition(b',\n"features"')[0] + b"}")
+        head = json.loads(data[: data.find(b',\n"features"')] + b"}")
         schema = next((schema for schema in known if schema.fingerprint == head["fingerprint"]), None)
         shapes = head["windows"]
-        if schema is None or not data.rstrip().endswith(f'"checksum": "{_checksum(_body(data))}"}}'.encode()):
+        if schema is None or not data[-TAIL:].rstrip().endswith(
+            f'"checksum": "{checksum_of(body_of(data))}"}}'.encode()
+        ):
             return Snapshot.from_bytes(data)
     except (ValueError, LookupError, TypeError):
         return Snapshot.from_bytes(data)
@@ -207,17 +210,13 @@ def _read(data: bytes) -> Snapshot:
         raise SnapshotError(
             "the fingerprint is not that of the features: if they were edited on purpose, drop that line"
         )
-    counts = [
-        _counts(entry["counts"], feature.binning.size)
-        for entry, feature in zip(tree["features"], schema.features, strict=True)
-    ]
+    flat = _all_counts([entry["counts"] for entry in tree["features"]], schema)
     rings: dict[Window, dict[int, Counts]] = {window: {} for window in _windows(tree.get("windows", ()))}
     open_panes = _read_panes(tree.get("panes", ()), rings, schema)
     invalid = {
         (name, reason): int(n) for name, reasons in tree.get("invalid", {}).items() for reason, n in reasons.items()
     }
     extras = {key: _mapping(tree, key) for key in ("provenance", "sums", "dispersion")}
-    flat = np.concatenate(counts) if counts else np.zeros(0, dtype=np.int64)
     first_ms, watermark_ms = (None if tree.get(key) is None else int(tree[key]) for key in ("first_ms", "watermark_ms"))
     slots_by, slots = _read_slots(tree, schema, flat)
     return Snapshot(
@@ -236,11 +235,8 @@ def _read(data: bytes) -> Snapshot:
 
 
 def _tree(data: bytes) -> Any:
-    """The JSON; what msgspec refuses is left to the other, which is a third as fast and says what is wrong."""
-    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # of half a surrogate pair
-        return msgspec.json.decode(data)
     try:
-        return json.loads(data)
+        return decoded(data)
     except (ValueError, RecursionError) as fault:
         raise SnapshotError(
             f"not a snapshot: {fault}; expected JSON as `driftmon reference build` writes it"
@@ -306,29 +302,35 @@ def _feature(entry: Mapping[str, Any]) -> Feature:
         raise SnapshotError(f"feature {entry.get('name')!r}: {fault}") from fault
 
 
-def _counts(numbers: list[int], size: int) -> Counts:
+def _all_counts(each: Sequence[list[int]], schema: Schema) -> Counts:
+    """Of all features, in one go."""
+    for numbers, size in zip(each, schema.sizes.tolist(), strict=True):
+        _check_length(numbers, size)
+    return _counts(list(chain.from_iterable(each)), schema.width)
+
+
+def _check_length(numbers: list[int], size: int) -> None:
     if not isinstance(numbers, list) or len(numbers) != size:
         raise SnapshotError(f"{len(numbers)} counts where {size} bins are: one count a bin, special bins included")
-    if not set(map(type, numbers)) <= {int} or not 0 <= min(numbers, default=0) <= max(numbers, default=0) < 2**62:
-        raise SnapshotError("counts must be whole numbers, 0 or more")
-    return np.array(numbers, dtype=np.int64)
+
+
+def _counts(numbers: list[int], size: int) -> Counts:
+    _check_length(numbers, size)
+    if set(map(type, numbers)) <= {int}:
+        with contextlib.suppress(OverflowError):
+            counts = np.array(numbers, dtype=np.int64)
+            if counts.min(initial=0) >= 0 and counts.max(initial=0) < 2**62:
+                return counts
+    raise SnapshotError("counts must be whole numbers, 0 or more")
 
 
 def _verify(data: bytes, checksum: str | None) -> None:
     if checksum is None:
         return
-    if _checksum(_body(data)) != checksum:
+    if checksum_of(body_of(data)) != checksum:
         raise SnapshotError(
             "the checksum does not fit: damaged, or edited; if edited on purpose, drop the checksum line"
         )
-
-
-def _body(data: bytes) -> bytes:
-    return data.rstrip().rpartition(b',\n"checksum"')[0][1:]
-
-
-def _checksum(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()[:16]
 
 
 def _shape(window: Window) -> dict[str, Any]:

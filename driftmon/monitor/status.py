@@ -18,36 +18,48 @@ from driftmon.stats.columns import Floats
 from driftmon.stats.schema import Counts
 
 
-def statuses(
-    assessment: Assessment,
-    values: Floats,
-    seen: Floats,
-    quiet: NDArray[np.bool_],
-    gathering: bool,
-    names: Sequence[str],
-) -> Mapping[str, Status]:
-    """A status per feature; `quiet` bool[F]: not seen for too long; `gathering`: there is no P yet.
+class Statuses:
+    """By feature; the very same mapping for as long as nothing in it changes."""
 
-    `seen` float64[W, F]: the observations that `min_observations` is about.
-    """
-    weak, significant = np.zeros(len(names), dtype=np.bool_), np.zeros(len(names), dtype=np.bool_)
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._codes = np.zeros(0, dtype=np.int64)
+        self._named: Mapping[str, Status] = {}
+
+    def look(
+        self, assessment: Assessment, values: Floats, seen: Floats, quiet: NDArray[np.bool_], gathering: bool
+    ) -> Mapping[str, Status]:
+        """A status per feature; `quiet` bool[F]: not seen for too long; `gathering`: there is no P yet.
+
+        `seen` float64[W, F]: the observations that `min_observations` is about.
+        """
+        codes = _codes(assessment, values, seen, quiet, gathering)
+        if not np.array_equal(codes, self._codes):
+            by_code = {int(status): status for status in Status}
+            named = zip(self._names, codes.tolist(), strict=True)
+            self._codes, self._named = codes, {name: by_code[code] for name, code in named}
+        return self._named
+
+
+def _codes(
+    assessment: Assessment, values: Floats, seen: Floats, quiet: NDArray[np.bool_], gathering: bool
+) -> NDArray[np.int64]:
+    weak, significant = np.zeros(len(quiet), dtype=np.bool_), np.zeros(len(quiet), dtype=np.bool_)
     for calibration in assessment.calibrations.values():
         weak |= calibration.weak
         if calibration.finding is not None:
             significant |= calibration.finding.flagged
     insufficient = assessment.insufficient(seen, values[:, index_of("kl_noise_floor")])
-    warming = np.full(len(names), gathering)
     said = {
         Status.STALE: quiet,
         Status.DRIFT: assessment.firing_fixed(),
-        Status.WARMING_UP: warming,
+        Status.WARMING_UP: np.full(len(quiet), gathering),
         Status.WEAK_REFERENCE: weak,
         Status.INSUFFICIENT_DATA: insufficient,
     }
     evidence = {Status.DRIFT: assessment.firing(), Status.SIGNIFICANT: significant}
-    chosen = np.select([*said.values(), *evidence.values()], [*said, *evidence], Status.OK)
-    by_code = {int(status): status for status in Status}
-    return {name: by_code[code] for name, code in zip(names, chosen.tolist(), strict=True)}
+    codes: NDArray[np.int64] = np.select([*said.values(), *evidence.values()], [*said, *evidence], Status.OK)
+    return codes
 
 
 class Stopwatch:

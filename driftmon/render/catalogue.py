@@ -8,8 +8,9 @@ from the labels alone. P = reference, Q = live, p and q smoothed, q̂ the raw li
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 from driftmon.monitor.panes import Window
 from driftmon.monitor.rules import Rule
@@ -37,8 +38,7 @@ INVALID_REASONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(Struct, frozen=True):
     """One metric. `labels` in order; `only` the kinds of feature that have it; `bins` the modes that bring it."""
 
     name: str
@@ -75,8 +75,7 @@ class Metric:
         return self.name.removeprefix(PREFIX).removesuffix("_nats")
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """What of the catalogue is exported: `metrics: {set, bins}` and `limits: {series}` of the configuration."""
 
     metrics: Literal["core", "full"] = "core"
@@ -200,8 +199,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
 METRICS: Final[Mapping[str, Metric]] = {metric.name: metric for metric in CATALOGUE}
 
 
-@dataclass(frozen=True, slots=True)
-class StreamFacts:
+class StreamFacts(Struct, frozen=True):
     """What of a stream decides the number of its series: features by kind and by K, special bins included."""
 
     stream: str

@@ -13,6 +13,7 @@ from itertools import chain, compress
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 
 from driftmon.render.catalogue import Metric
 from driftmon.render.openmetrics import labelled
@@ -37,8 +38,7 @@ class Series:
         return {labels: at for at, labels in enumerate(self.labels)}
 
 
-@dataclass(frozen=True, eq=False)
-class Column:
+class Column(Struct, frozen=True, eq=False):
     """One metric with its values: float64[series] of each part; what is not finite has no sample."""
 
     metric: Metric

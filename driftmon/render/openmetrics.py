@@ -10,11 +10,12 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, groupby
 from operator import attrgetter
 from typing import Final, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from driftmon.render.catalogue import Metric
 
@@ -28,8 +29,7 @@ END: Final = b"# EOF\n"
 TEXT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True)
-class Histogram:
+class Histogram(Struct, frozen=True):
     """Observations by upper bound: `counts` has one more entry than `bounds`, for those above the last."""
 
     bounds: tuple[float, ...]
@@ -53,8 +53,7 @@ class Piece(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(Struct, frozen=True):
     """One metric with its samples: label values in the order of `metric.labels`, and a value."""
 
     metric: Metric

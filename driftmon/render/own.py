@@ -6,11 +6,11 @@ Law: plain values, so that whoever counts them loads no page.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """One record that could not be used."""
 
     at_ms: int
@@ -21,8 +21,7 @@ class Refusal:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
+class Intake(Struct, frozen=True):
     """One stream from one source: records since the start, how many a second of late, late and rejected ones."""
 
     stream: str
@@ -33,8 +32,7 @@ class Intake:
     rejected: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Receiver:
+class Receiver(Struct, frozen=True):
     """A sink: notifications tried, how many of them failed, alerts it is still to be told or reminded of."""
 
     name: str

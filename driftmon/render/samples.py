@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from driftmon.monitor.quantities import QUANTITIES, index_of
@@ -28,8 +28,7 @@ SPECIAL: Final[Mapping[str, Literal["missing", "invalid", "unseen"]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Exported:
+class Exported(Struct, frozen=True, eq=False):
     """A report and the positions of its features that are exported."""
 
     report: Report
@@ -49,8 +48,7 @@ class Exported:
         return np.array([at for at in self.features.tolist() if features[at].kind in metric.only], dtype=np.int64)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """`labels` of the series of one stream, in order; `values`, one for each of them."""
 
     labels: Callable[[Metric, Exported], Iterable[Labels]]

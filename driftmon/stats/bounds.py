@@ -21,26 +21,16 @@ from driftmon.stats.noise import Noise, debiased, raw_kl
 from driftmon.stats.special import chndtr, ndtri
 
 
-def _ratio(pair: Pair) -> Floats:
-    """q̂/p, float64[width]."""
-    return np.asarray(np.divide(pair.q_raw, pair.p, out=np.zeros(len(pair.p)), where=pair.p > 0))
-
-
 def log_spread(pair: Pair) -> Floats:
     """float64[F]: V, the variance of ln(q̂/p) over the live observations; about 2 KL unless rare bins carry it."""
-    return _spread(pair, _ratio(pair))
-
-
-def _spread(pair: Pair, ratio: Floats) -> Floats:
-    log = np.log(np.where(ratio > 0, ratio, 1.0))
-    return np.maximum(np.add.reduceat(pair.q_raw * log**2, pair.schema.starts) - raw_kl(pair) ** 2, 0.0)
+    second = np.add.reduceat(pair.q_raw * pair.raw_log_ratio**2, pair.schema.starts)
+    return np.maximum(second - raw_kl(pair) ** 2, 0.0)
 
 
 def standard_error(pair: Pair, expected: Noise, effective: Floats, phi: Floats) -> Floats:
     """float64[F] nats: the standard error of the debiased KL; `effective` = N less overdispersion and decay."""
-    ratio = _ratio(pair)
-    spread = _spread(pair, ratio)
-    reference = np.maximum(np.add.reduceat(pair.q_raw * ratio, pair.schema.starts) - 1, 0.0)
+    spread = log_spread(pair)
+    reference = np.maximum(np.add.reduceat(pair.q_raw * (pair.q_raw / pair.p), pair.schema.starts) - 1, 0.0)
     known = (effective > 0) & (pair.reference_total > 0)
     live_part = np.divide(spread, effective, out=np.zeros(len(spread)), where=known)
     reference_part = np.divide(phi * reference, pair.reference_total, out=np.zeros(len(spread)), where=known)

@@ -20,7 +20,6 @@ from driftmon.stats import nearly
 from driftmon.stats.binnings import categorical, numeric
 from driftmon.stats.columns import Floats
 from driftmon.stats.schema import Codes, Feature, Schema
-from driftmon.stats.special import rel_entr
 
 Terms: TypeAlias = Floats  # float64[width], one per bin
 Side: TypeAlias = tuple[Floats, Floats]  # counts of bins and totals of features
@@ -100,6 +99,11 @@ class Pair:
         return np.log(self.q)
 
     @cached_property
+    def log_ratio(self) -> Floats:
+        """float64[width]: ln(q/p)."""
+        return self.log_q - self.log_p
+
+    @cached_property
     def p_raw(self) -> Floats:
         """float64[width]: r / n, zero where the reference has nothing."""
         return _shares(self.schema, self.reference, self.reference_total)
@@ -110,9 +114,14 @@ class Pair:
         return _shares(self.schema, self.live, self.live_total)
 
     @cached_property
+    def raw_log_ratio(self) -> Floats:
+        """float64[width]: ln(q̂/p), -ln p where there is nothing live: q̂ times it is 0 there, as 0 ln 0."""
+        return np.log(np.where(self.q_raw > 0, self.q_raw, 1.0)) - self.log_p
+
+    @cached_property
     def raw_kl(self) -> Floats:
         """float64[features]: KL(q̂||p) nats, see noise.py; NaN where nothing was observed."""
-        values = np.maximum(self.schema.totals(rel_entr(self.q_raw, self.p)), 0.0)
+        values = np.maximum(self.schema.totals(self.q_raw * self.raw_log_ratio), 0.0)
         return np.where((self.live_total > 0) & (self.reference_total > 0), values, np.nan)
 
     @cached_property
@@ -167,7 +176,7 @@ def _gaps(schema: Schema) -> Floats:
         if positions is None:
             gaps[schema.bins(index)] = np.nan
         else:
-            gaps[start : start + len(positions) - 1] = np.diff(positions)
+            gaps[start : start + len(positions) - 1] = positions[1:] - positions[:-1]
     gaps.flags.writeable = False
     return gaps
 
@@ -183,7 +192,7 @@ def kl_qp(d: Pair) -> Terms:
     >>> round(kl_qp(Pair.of(p=[1, 1], q=[3, 1])).sum().item(), 4)      # ¾ ln(3/2) + ¼ ln(1/2)
     0.1308
     """
-    return d.q * (d.log_q - d.log_p)
+    return d.q * d.log_ratio
 
 
 def kl_pq(d: Pair) -> Terms:
@@ -192,7 +201,7 @@ def kl_pq(d: Pair) -> Terms:
     >>> round(kl_pq(Pair.of(p=[1, 1], q=[3, 1])).sum().item(), 4)      # ½ ln(2/3) + ½ ln 2
     0.1438
     """
-    return d.p * (d.log_p - d.log_q)
+    return -d.p * d.log_ratio
 
 
 def cross_entropy_qp(d: Pair) -> Terms:
@@ -247,7 +256,7 @@ def psi(d: Pair) -> Terms:
     >>> round(psi(Pair.of(p=[1, 1], q=[3, 1])).sum().item(), 4)      # ¼ ln(3/2) - ¼ ln(1/2)
     0.2747
     """
-    return (d.q - d.p) * (d.log_q - d.log_p)
+    return (d.q - d.p) * d.log_ratio
 
 
 def hellinger(d: Pair) -> Terms:
@@ -335,6 +344,13 @@ class Divergence:
         No value: nothing was observed on a side it needs; an ordered divergence of a feature
         without order, or with nothing in its regular bins; a distance beyond float64.
         """
+        if self.needs_live:
+            return self._of(pair)
+        if self.name not in pair.kept:
+            pair.kept[self.name] = self._of(pair)
+        return np.asarray(pair.kept[self.name])
+
+    def _of(self, pair: Pair) -> Floats:
         with np.errstate(over="ignore"):  # bins at both ends of float64 may lie further apart than it can say
             values = self.finish(self.reduce.reduceat(self.term(pair), pair.schema.starts))
         known = self._has_value(pair)

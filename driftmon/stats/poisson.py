@@ -58,9 +58,11 @@ def poisson_moments(expected: Floats) -> tuple[Floats, Floats, Floats]:
     found = _interpolated(_table(), LIMITS, expected)
     sparse = expected < SPARSEST
     if sparse.any():  # c is 0, or 1 with probability l
-        log = np.log(np.maximum(expected, 1e-300))
-        few = np.stack((-2 * expected * log, 4 * expected * (1 + log) ** 2, -2 * expected * (1 + log)))
-        found = list(np.where(sparse, few, np.stack(found)))
+        few = expected[sparse]
+        log = np.log(np.maximum(few, 1e-300))
+        terms = (-2 * few * log, 4 * few * (1 + log) ** 2, -2 * few * (1 + log))
+        for moment, term in zip(found, terms, strict=True):
+            moment[sparse] = term
     return found[0], found[1], found[2]
 
 
@@ -97,32 +99,36 @@ def two_sample_moments(pair: Pair, live: Floats, reference: Floats) -> tuple[Flo
 
     A bin's share is h1(c) + 2 l (x - 1) - 2 c ln x, where l = N p, h1 is poisson_moments' h, x the bin's smoothed p
     over the true one, and c and r independent. What the known sums of c and r take away is subtracted; the
-    degrees of freedom, 1 + N/n, are left to the caller.
+    degrees of freedom, 1 + N/n, are left to the caller. With l = N p the reference's part of a sum over bins is N, or
+    N², times one that stays.
     """
-    sizes, starts = pair.schema.sizes, pair.schema.starts
-    expected = np.repeat(live, sizes) * pair.p
-    m, v, s = poisson_moments(expected)
+    starts = pair.schema.starts
+    m, v, s = poisson_moments(np.repeat(live, pair.schema.sizes) * pair.p)
     known = pair.kept.get("sampled")
     if known is None or not np.array_equal(known.reference, reference):
         known = pair.kept["sampled"] = _Sampled.of(pair, reference)
-    twice = 2 * expected
-    mean = np.add.reduceat(m + twice * known.gap, starts)
-    spread = np.add.reduceat(v + 2 * twice * (known.square + expected * known.gap_variance) - 4 * known.u * s, starts)
-    with_live = np.add.reduceat(s - twice * known.u, starts)
-    with_reference = np.add.reduceat(twice * known.gap_covariance, starts)
+    mean = np.add.reduceat(m, starts) + 2 * live * known.gap
+    of_live = np.add.reduceat(v, starts) - 4 * np.add.reduceat(known.u * s, starts)
+    spread = of_live + 4 * live * (known.square + live * known.gap_variance)
+    with_live = np.add.reduceat(s, starts) - 2 * live * known.mean_u
+    with_reference = 2 * live * known.gap_covariance
     return mean, spread - with_live**2 / live - with_reference**2 / reference
 
 
 @dataclass(frozen=True, eq=False)
 class _Sampled:
-    """What two_sample_moments needs of a reference worth `reference` float64[features]; it stays for many looks."""
+    """What two_sample_moments needs of a reference worth `reference` float64[features]; it stays for many looks.
+
+    Per bin only `u` = E ln x; the others are sums over a feature's bins.
+    """
 
     reference: Floats
-    u: Floats  # E ln x
-    square: Floats  # E ln² x
-    gap: Floats  # E x - 1 - ln x
-    gap_variance: Floats
-    gap_covariance: Floats
+    u: Floats
+    mean_u: Floats  # Σ p E ln x
+    square: Floats  # Σ p E ln² x
+    gap: Floats  # Σ p E (x - 1 - ln x)
+    gap_variance: Floats  # Σ p² Var
+    gap_covariance: Floats  # Σ p Cov
 
     @classmethod
     def of(cls, pair: Pair, reference: Floats) -> Self:
@@ -132,18 +138,28 @@ class _Sampled:
         shrunk = np.repeat(reference / (reference + pair.pseudocount * sizes), sizes)  # smoothing takes from full bins
         square, u = square + 2 * np.log(shrunk) * u + np.log(shrunk) ** 2, u + np.log(shrunk)
         excess = shrunk * (1 + pair.pseudocount / np.maximum(sampled, SPARSEST)) - 1  # E x - 1
-        return cls(reference, u, square, excess - u, gap_variance, gap_covariance)
+        p = pair.p
+        per_bin = (p * u, p * square, p * (excess - u), p * p * gap_variance, p * gap_covariance)
+        return cls(reference, u, *(np.add.reduceat(part, pair.schema.starts) for part in per_bin))
 
 
 def _interpolated(table: Floats, limits: Sequence[float], expected: Floats) -> list[Floats]:
-    """Rows of a table over ln l; above FULLEST they approach their limits as 1/l."""
-    inside = np.minimum(np.maximum(expected, SPARSEST), FULLEST)
-    place = np.log(inside / SPARSEST) * ((GRID - 1) / np.log(FULLEST / SPARSEST))
+    """Rows of a table over ln l; above FULLEST they approach their limits as 1/l, and nothing is looked up."""
+    flat = expected.ravel()
+    inside = np.flatnonzero(flat < FULLEST)
+    if len(inside) == len(flat):
+        rows = _looked_up(table, flat)
+    else:
+        near = FULLEST / np.maximum(flat, FULLEST)
+        rows = [limit + (row[-1] - limit) * near for row, limit in zip(table, limits, strict=True)]
+        for row, found in zip(rows, _looked_up(table, flat.take(inside)), strict=True):
+            row[inside] = found
+    return [row.reshape(expected.shape) for row in rows]
+
+
+def _looked_up(table: Floats, expected: Floats) -> list[Floats]:
+    place = np.log(np.maximum(expected, SPARSEST) / SPARSEST) * ((GRID - 1) / np.log(FULLEST / SPARSEST))
     below = np.minimum(place.astype(np.int64), GRID - 2)
     ratio = place - below
-    rest, above, near = 1 - ratio, below + 1, np.minimum(1.0, FULLEST / np.maximum(expected, FULLEST))
-    rows = []
-    for row, limit in zip(table, limits, strict=True):
-        found = row.take(below) * rest + row.take(above) * ratio
-        rows.append(limit + (found - limit) * near)
-    return rows
+    rest, above = 1 - ratio, below + 1
+    return [row.take(below) * rest + row.take(above) * ratio for row in table]

@@ -20,6 +20,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Final
 
+from tests.benchmarks.installed import environment
 from tests.benchmarks.ready import LOCAL, address_of, made
 from tests.benchmarks.storage import block_of
 
@@ -80,10 +81,11 @@ def work(web: str, api: str, features: int, bodies: int) -> None:
 
 def version_s() -> tuple[float, float]:
     """Wall and CPU of `--version`, the least of some."""
-    found = []
+    found, environ = [], environment()
     for _ in range(TIMES):
         before, began_s = os.times(), time.perf_counter()
-        subprocess.run([sys.executable, "-m", "driftmon", "--version"], check=True, stdout=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "driftmon", "--version"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environ)
         took_s, after = time.perf_counter() - began_s, os.times()
         found.append((took_s, sum(after[2:4]) - sum(before[2:4])))
     walls, cpus = zip(*found, strict=True)

@@ -22,9 +22,9 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from driftmon.daemon.store import Store
+from tests.benchmarks.installed import IMPORTS, environment
 from tests.benchmarks.storage import MINUTE_MS, block_of, stream_of
 
-IMPORTS: Final = "import driftmon.cli.run, driftmon.daemon.app"
 LOCAL: Final = ("--web.listen-address", "127.0.0.1:0", "--api.listen-address", "127.0.0.1:0")
 
 
@@ -57,10 +57,10 @@ def address_of(kind: str, log: Path) -> str:
 def restart(folder: Path) -> tuple[float, float]:
     """Wall and CPU seconds until it is ready."""
     command = [sys.executable, "-m", "driftmon", "run", "--config.file", str(folder / "driftmon.yaml"), *LOCAL]
-    log = folder / "log"
+    log, environ = folder / "log", environment()
     began_s = time.perf_counter()
     with log.open("wb") as told:
-        daemon = subprocess.Popen([*command, "--storage.path", str(folder / "state")], stderr=told)
+        daemon = subprocess.Popen([*command, "--storage.path", str(folder / "state")], stderr=told, env=environ)
     try:
         while daemon.poll() is None:
             if address := address_of("web", log):
@@ -78,8 +78,9 @@ def restart(folder: Path) -> tuple[float, float]:
 
 
 def imports() -> tuple[float, float]:
+    environ = environment()
     before, began_s = os.times(), time.perf_counter()
-    subprocess.run([sys.executable, "-c", IMPORTS], check=True)
+    subprocess.run([sys.executable, "-c", IMPORTS], check=True, env=environ)
     took_s, after = time.perf_counter() - began_s, os.times()
     return took_s, sum(after[2:4]) - sum(before[2:4])
 

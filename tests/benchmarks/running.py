@@ -19,7 +19,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from driftmon.monitor.snapshot import Snapshot
-from tests.benchmarks.engine import ROOT
+from tests.benchmarks.installed import environment
 from tests.daemon.kit import end_with_parent
 
 LOCAL: Final = ("--web.listen-address", "127.0.0.1:0", "--api.listen-address", "127.0.0.1:0")
@@ -31,11 +31,12 @@ class Daemon:
 
     def __init__(self, config: Path, storage: Path | None, log: Path) -> None:
         command = [sys.executable, "-m", "driftmon", "run", "--config.file", str(config), *LOCAL]
+        environ = environment()
         self._log, self.began_s = log, time.perf_counter()
         with log.open("wb") as told:
             self._child = subprocess.Popen(
                 [*command, *(["--storage.path", str(storage)] if storage else [])], stdin=subprocess.PIPE, stderr=told,
-                cwd=config.parent, env={**os.environ, "PYTHONPATH": str(ROOT)}, preexec_fn=end_with_parent,  # noqa: PLW1509
+                cwd=config.parent, env=environ, preexec_fn=end_with_parent,  # noqa: PLW1509
             )  # fmt: skip
 
     @property

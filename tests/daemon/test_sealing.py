@@ -11,6 +11,7 @@ from driftmon.daemon.news import News, Progress
 from driftmon.daemon.opening import open_database
 from driftmon.daemon.store import Store
 from driftmon.daemon.streams import Saved
+from driftmon.daemon.tables import VERSION
 from driftmon.sources.base import Block
 from tests.daemon.kit import ndjson, records
 from tests.daemon.state_kit import by_hand
@@ -97,10 +98,10 @@ def test_an_entry_of_the_journal_under_a_damaged_name_is_counted(
 
 def test_a_version_that_a_flipped_bit_made_newer_is_damage_and_stops_no_start(tmp_path: Path) -> None:
     folder = leave(tmp_path)
-    by_hand(folder / "state.db", "UPDATE meta SET value = 3 WHERE key = 'schema_version'")
+    by_hand(folder / "state.db", f"UPDATE meta SET value = {VERSION + 1} WHERE key = 'schema_version'")
     database = open_database(folder)
     assert database.health.recovery is not None
-    assert database.health.recovery.reason == "it says two versions, 3 and 2"
+    assert database.health.recovery.reason == f"it says two versions, {VERSION + 1} and {VERSION}"
     database.close()
 
 

@@ -21,6 +21,7 @@ from driftmon.daemon.gathering import Gathering
 from driftmon.daemon.repeats import KEEP_S
 from driftmon.daemon.store import DiskFull, StorageError, Store
 from driftmon.daemon.streams import Saved, Stream
+from driftmon.daemon.tables import VERSION
 from driftmon.monitor.batch import LineError
 from driftmon.monitor.clocks import Clocks
 from driftmon.monitor.references import reference_of
@@ -225,8 +226,8 @@ def test_a_folder_that_cannot_be_made_exits_73(tmp_path: Path) -> None:
 
 def test_a_newer_state_is_refused_and_left_alone(tmp_path: Path) -> None:
     Store(tmp_path).close()
-    change(tmp_path, "UPDATE meta SET value = 3 WHERE key = 'schema_version'")
-    change(tmp_path, "PRAGMA user_version = 3")
+    change(tmp_path, f"UPDATE meta SET value = {VERSION + 1} WHERE key = 'schema_version'")
+    change(tmp_path, f"PRAGMA user_version = {VERSION + 1}")
     for _ in range(2):
         with pytest.raises(StorageError, match="written by a newer driftmon") as refused:
             Store(tmp_path)

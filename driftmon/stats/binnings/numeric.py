@@ -60,8 +60,11 @@ class Binning:
         """float64[regular]: midpoints; an open bin lies at its finite edge."""
         if not self.edges:
             return np.zeros(1)
-        inner = self._edges[1:] / 2 + self._edges[:-1] / 2  # halved first: the sum of two edges may be beyond float64
-        return np.concatenate((self._edges[:1], inner, self._edges[-1:]))
+        half = self._edges / 2  # halved first: the sum of two edges may be beyond float64
+        found = np.empty(self.regular)
+        found[0], found[-1] = self.edges[0], self.edges[-1]
+        np.add(half[1:], half[:-1], out=found[1:-1])
+        return found
 
     @cached_property
     def cuts(self) -> tuple[Floats, Codes]:

@@ -15,6 +15,7 @@ import numpy as np
 
 import driftmon
 from tests.benchmarks import ready
+from tests.benchmarks.installed import environment
 from tests.benchmarks.rows import Row
 from tests.benchmarks.running import configured, daemon
 from tests.benchmarks.sizes import FULL, Size
@@ -38,10 +39,10 @@ def rows(size: Size) -> Iterator[list[Row]]:
 
 
 def _version(times: int) -> Row:
-    found = []
+    found, environ = [], environment()
     for _ in range(times):
         before = os.times()
-        subprocess.run([sys.executable, "-m", "driftmon", "--version"], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "driftmon", "--version"], check=True, capture_output=True, env=environ)
         after = os.times()
         found.append(after.children_user + after.children_system - before.children_user - before.children_system)
     return Row("process", "driftmon --version", "", "s of CPU", goal=0.15, sense="<=").alone(found)
