@@ -23,6 +23,7 @@ from driftmon.daemon.access.guard import api_guard, web_guard
 from driftmon.daemon.access.handshakes import Handshakes
 from driftmon.daemon.access.neighbours import Neighbours
 from driftmon.daemon.access.refusals import Door
+from driftmon.daemon.answers import Answers
 from driftmon.daemon.config import ConfigError, load
 from driftmon.daemon.connections import Connections
 from driftmon.daemon.ingest import Ingest
@@ -94,6 +95,7 @@ class App:
     async def run(self) -> None:
         """Until `stop`; raises what made the pump fail, StorageError where the state cannot be saved."""
         self._loop = asyncio.get_running_loop()
+        self._answers = Answers(self._loop)
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         repeats = self._recalled()  # from here on the store is the pump's
         pump = threading.Thread(target=self._run_pump, name="pump")
@@ -240,7 +242,7 @@ class App:
             self._loop.call_soon_threadsafe(self.stop)
 
     def _deliver(self, ack: Ack, outcome: Settled | Exception) -> None:
-        self._loop.call_soon_threadsafe(ack, outcome)
+        self._answers.give(ack, outcome)
 
     def _publish(self, reports: Mapping[str, Report]) -> None:
         self._loop.call_soon_threadsafe(self._take, reports)

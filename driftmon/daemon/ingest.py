@@ -37,8 +37,12 @@ class Ingest:
         self._repeats = repeats
 
     async def handle(self, request: Request) -> Response:
+        return await self.taken(request, request.path_params["stream"])
+
+    async def taken(self, request: Request, stream: str) -> Response:
+        """What becomes of a post to a stream."""
         try:
-            return await self._answer(request, request.path_params["stream"])
+            return await self._answer(request, stream)
         except Problem as refusal:
             if refusal.status != HTTPStatus.REQUEST_TIMEOUT:
                 await discard(request)
@@ -106,7 +110,8 @@ class Ingest:
         outcomes = await answer.outcomes
         if size > QUICK_BYTES:
             request.scope["state"][LARGE] = COUNTED
-        return joined([_settled(outcome, stream, self._present) for outcome in outcomes])
+        settled = [_settled(outcome, stream, self._present) for outcome in outcomes]
+        return settled[0] if len(settled) == 1 and not settled[0].errors else joined(settled)
 
     def _claim(self, request: Request, size: int) -> None:
         if not self._mailbox.has_room(size):
