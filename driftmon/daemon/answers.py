@@ -7,9 +7,13 @@ a wake-up is a write to a pipe and a turn of the loop.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
+from typing import Final
 
 from driftmon.sources.base import Ack, Settled, unanswered
+
+log: Final = logging.getLogger("driftmon.answers")
 
 
 class Answers:
@@ -33,4 +37,7 @@ class Answers:
         self._woken = False  # before looking, so that what is given from now on is either seen or wakes the loop again
         while self._waiting:
             ack, outcome = self._waiting.popleft()
-            self._loop.call_soon(ack, outcome)  # one that breaks does not keep the others waiting
+            try:
+                ack(outcome)
+            except Exception:  # a bug: it must not keep the others waiting
+                log.exception("whoever sent a block could not be told what became of it")
