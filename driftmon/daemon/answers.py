@@ -1,14 +1,14 @@
 """Answers: the way back from the pump to the event loop.
 
-Law: each ack is called once, in the loop, in the order of the answers; the loop is woken once for all that wait, for
-a wake-up is a write to a pipe and a turn of the loop.
+Law: each ack is called once, in the loop, in the order of the answers. The loop is woken once for all answers of a
+turn: a wake-up is a write to a pipe and a turn of the loop, and the two threads have one interpreter between them.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from driftmon.sources.base import Ack, Settled, unanswered
@@ -17,24 +17,23 @@ log: Final = logging.getLogger("driftmon.answers")
 
 
 class Answers:
-    """`give` belongs to the pump's thread."""
+    """`give` and `send` belong to the pump's thread; `soon` has the loop do something."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self, soon: Callable[[Callable[[], None]], None]) -> None:
+        self._soon = soon
         self._waiting: deque[tuple[Ack, Settled | Exception]] = deque()
-        self._woken = False
 
     def give(self, ack: Ack, outcome: Settled | Exception) -> None:
+        """What became of a block."""
+        if ack is not unanswered:
+            self._waiting.append((ack, outcome))
+
+    def send(self) -> None:
         """Tell whoever asked."""
-        if ack is unanswered:
-            return
-        self._waiting.append((ack, outcome))
-        if not self._woken:
-            self._woken = True
-            self._loop.call_soon_threadsafe(self._tell)
+        if self._waiting:
+            self._soon(self._tell)
 
     def _tell(self) -> None:
-        self._woken = False  # before looking, so that what is given from now on is either seen or wakes the loop again
         while self._waiting:
             ack, outcome = self._waiting.popleft()
             try:
