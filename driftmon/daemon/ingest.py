@@ -135,9 +135,10 @@ class _Answer:
 
 def _cut(body: bytes, limits: Limits) -> list[tuple[int, bytes]]:
     """NDJSON is cut at line ends; an array is one block, however long its lines are."""
-    if not body.strip():
+    first = body.lstrip()[:1]
+    if not first:
         raise Problem(400, "the body is empty; send JSON objects, one a line or in an array")
-    if body.lstrip()[:1] != b"[":
+    if first != b"[":
         return list(pieces(body))
     if len(body) > limits.array_bytes:
         raise Problem(
