@@ -155,7 +155,7 @@ def _server(app: ASGIApp, places: Connections, grace_s: int, context: ssl.SSLCon
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        http=with_places(places),  # h11, whatever else is installed: it bounds the head of a request
+        http=with_places(places),  # h11 and its lane, whatever else is installed: the head of a request is bounded
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=grace_s,
         h11_max_incomplete_event_size=places.limits.header_bytes,

@@ -138,10 +138,10 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": answer})
 
 
-async def answered(kind: type[H11Protocol], parts: list[bytes]) -> Line:
+async def answered(kind: type[H11Protocol], parts: list[bytes], app: Any = application) -> Line:
     """All that goes out, once nothing happens any more."""
     config = uvicorn.Config(
-        application, http=kind, ws="none", lifespan="off", log_config=None, h11_max_incomplete_event_size=MOST_BYTES
+        app, http=kind, ws="none", lifespan="off", log_config=None, h11_max_incomplete_event_size=MOST_BYTES
     )
     state, line = ServerState(), Line()
     state.default_headers = [(b"date", b"today")]
@@ -191,3 +191,27 @@ def test_a_plain_post_takes_the_lane_and_its_answer_leaves_in_one_write() -> Non
 )
 def test_what_is_not_plain_is_left_to_h11(name: bytes) -> None:
     assert plain_head(LINE + HOST + b"Content-Length: 4\r\n" + name + b"\r\n\r\n") is None
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_application_that_breaks_costs_its_connection(begun: bool) -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError("a bug")
+
+    ours, theirs = (asyncio.run(answered(kind, [PLAIN + PLAIN], broken)) for kind in (Lane, H11Protocol))
+    assert (ours.closed, theirs.closed) == (True, True)
+    assert ours.written.startswith(b"" if begun else b"HTTP/1.1 500 Internal Server Error\r\n")
+    assert ours.written.count(b"HTTP/1.1") == 1 - begun
+
+
+def test_an_answer_can_be_the_last() -> None:
+    async def last(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-length", b"2"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 503, "headers": headers})
+        await send({"type": "http.response.body", "body": b"no"})
+
+    ours, theirs = (asyncio.run(answered(kind, [PLAIN + PLAIN], last)) for kind in (Lane, H11Protocol))
+    assert ours.written.lower() == theirs.written.lower()
+    assert ours.closed == theirs.closed is True
