@@ -23,6 +23,7 @@ from driftmon.daemon.access.guard import api_guard, web_guard
 from driftmon.daemon.access.handshakes import Handshakes
 from driftmon.daemon.access.neighbours import Neighbours
 from driftmon.daemon.access.refusals import Door
+from driftmon.daemon.answers import Answers
 from driftmon.daemon.config import ConfigError, load
 from driftmon.daemon.connections import Connections
 from driftmon.daemon.ingest import Ingest
@@ -51,7 +52,6 @@ from driftmon.monitor.report import Report
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.render.openmetrics import Family
 from driftmon.render.own import Receiver
-from driftmon.sources.base import Ack, Settled
 
 REQUEST_GRACE_S: Final = 4  # a drain: requests under way, the pump, notifications; together under 10 s
 NOTIFY_GRACE_S: Final = 3.0
@@ -76,7 +76,10 @@ class App:
         self._progress: Callable[[Progress], None] | None = None
         self._keeper: Keeper = Forgetful() if self._store is None else self._storing(self._store)
         self._keeper.ack = config.storage.ack
-        self._pump = Pump(self.mailbox, self._telemetry, self._deliver, self._publish, self._keeper)
+        self._answers = Answers(self._soon)
+        self._pump = Pump(
+            self.mailbox, self._telemetry, self._answers.give, self._publish, self._keeper, self._answers.send
+        )
         self._pump.swap(streams)
         self._intake = Intake(self.mailbox, self._telemetry)
         self._outbox = self._outbox_for(config)
@@ -94,6 +97,7 @@ class App:
     async def run(self) -> None:
         """Until `stop`; raises what made the pump fail, StorageError where the state cannot be saved."""
         self._loop = asyncio.get_running_loop()
+        self.mailbox.soon = self._loop.call_soon
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         repeats = self._recalled()  # from here on the store is the pump's
         pump = threading.Thread(target=self._run_pump, name="pump")
@@ -239,8 +243,9 @@ class App:
             self.mailbox.close()
             self._loop.call_soon_threadsafe(self.stop)
 
-    def _deliver(self, ack: Ack, outcome: Settled | Exception) -> None:
-        self._loop.call_soon_threadsafe(ack, outcome)
+    def _soon(self, do: Callable[[], None]) -> None:
+        """From the pump's thread."""
+        self._loop.call_soon_threadsafe(do)
 
     def _publish(self, reports: Mapping[str, Report]) -> None:
         self._loop.call_soon_threadsafe(self._take, reports)

@@ -13,6 +13,7 @@ from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
+from driftmon.daemon.lane import WHOLE
 from driftmon.daemon.problem import Problem, busy
 from driftmon.daemon.settings import Limits
 from driftmon.formats.compression import DecompressionError, TooLarge, UnsupportedError, decompress, said_size
@@ -56,6 +57,13 @@ class Bodies:
             self._inflight -= sum(taken)
 
     async def _receive(self, request: Request, limits: Limits, taken: list[int]) -> bytes:
+        if WHOLE in request.scope.get("state", ()):  # nothing to wait for; its length was looked at
+            chunks = [chunk async for chunk in request.stream()]
+            self._take(sum(map(len, chunks)), taken, limits)
+            return b"".join(chunks)
+        return await self._awaited(request, limits, taken)
+
+    async def _awaited(self, request: Request, limits: Limits, taken: list[int]) -> bytes:
         chunks: list[bytes] = []
         clock, idle_s = asyncio.get_running_loop().time, limits.idle_timeout_ms / 1000
         began_s, size = clock(), 0
@@ -64,9 +72,9 @@ class Bodies:
             async with asyncio.timeout_at(
                 min(began_s + idle_s, last_s)
             ) as timer:  # one, where wait_for makes one a chunk
-                async for chunk in request.stream():
+                async for chunk in request.stream():  # to its end, or the loop must end it later, in a task
                     if not chunk:
-                        break
+                        continue
                     self._take(len(chunk), taken, limits)
                     chunks.append(chunk)
                     size += len(chunk)

@@ -16,8 +16,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import ClassVar, Final
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
+from driftmon.daemon.lane import Lane
 from driftmon.daemon.settings import Limits
 
 LARGE: Final = "large"  # in the state of a request that was: what became of it
@@ -93,7 +92,7 @@ class Connections:
             self._hosts += Counter()  # drops those at zero
 
 
-class Connection(H11Protocol):
+class Connection(Lane):
     """uvicorn's, with a place among `places`."""
 
     places: ClassVar[Connections]

@@ -25,7 +25,7 @@ WORTH: Final = (
 )
 SMALL: Final = 16
 
-TYPES: Final = ("<u1", "<u2", "<u4")
+TYPES: Final = {"<u1": 0xFF, "<u2": 0xFFFF, "<u4": 0xFFFFFFFF}  # and the most that one holds
 
 
 Added: TypeAlias = dict[int, tuple[bytes, str, bytes, str]]  # by pane: gaps between bins, their type, times, theirs
@@ -67,7 +67,9 @@ def _added(before: Panes, after: Panes) -> Added:
         if held is not counts:  # panes are replaced, never changed in place
             added = counts if held is None else counts - held
             bins = np.flatnonzero(added)
-            panes[pane] = (*_narrow(np.diff(bins, prepend=0)), *_narrow(added[bins]))
+            gaps = bins.copy()
+            gaps[1:] -= bins[:-1]
+            panes[pane] = (*_narrow(gaps), *_narrow(added[bins]))
     return panes
 
 
@@ -187,5 +189,5 @@ def _narrow(values: Counts) -> tuple[bytes, str]:
     ((b'\\x01\\x02', '<u1'), '<i8', '<u2')
     """
     low, high = int(values.min(initial=0)), int(values.max(initial=0))
-    name = next((name for name in TYPES if low >= 0 and high <= np.iinfo(name).max), "<i8")
+    name = next((name for name, most in TYPES.items() if low >= 0 and high <= most), "<i8")
     return values.astype(name).tobytes(), name

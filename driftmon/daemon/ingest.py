@@ -37,8 +37,12 @@ class Ingest:
         self._repeats = repeats
 
     async def handle(self, request: Request) -> Response:
+        return await self.taken(request, request.path_params["stream"])
+
+    async def taken(self, request: Request, stream: str) -> Response:
+        """What becomes of a post to a stream."""
         try:
-            return await self._answer(request, request.path_params["stream"])
+            return await self._answer(request, stream)
         except Problem as refusal:
             if refusal.status != HTTPStatus.REQUEST_TIMEOUT:
                 await discard(request)
@@ -106,7 +110,8 @@ class Ingest:
         outcomes = await answer.outcomes
         if size > QUICK_BYTES:
             request.scope["state"][LARGE] = COUNTED
-        return joined([_settled(outcome, stream, self._present) for outcome in outcomes])
+        settled = [_settled(outcome, stream, self._present) for outcome in outcomes]
+        return settled[0] if len(settled) == 1 and not settled[0].errors else joined(settled)
 
     def _claim(self, request: Request, size: int) -> None:
         if not self._mailbox.has_room(size):
@@ -130,9 +135,10 @@ class _Answer:
 
 def _cut(body: bytes, limits: Limits) -> list[tuple[int, bytes]]:
     """NDJSON is cut at line ends; an array is one block, however long its lines are."""
-    if not body.strip():
+    first = body.lstrip()[:1]
+    if not first:
         raise Problem(400, "the body is empty; send JSON objects, one a line or in an array")
-    if body.lstrip()[:1] != b"[":
+    if first != b"[":
         return list(pieces(body))
     if len(body) > limits.array_bytes:
         raise Problem(

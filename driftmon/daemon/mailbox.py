@@ -55,6 +55,10 @@ class Mailbox:
         self._closed = False
         self._waiters: list[Future[None]] = []
         self._changed = threading.Condition()
+        self._ringing = False
+        # When to wake the pump: an event loop has it wait for all that came in one turn. Two threads that take turns
+        # with the interpreter's lock cost more than what they do.
+        self.soon: Callable[[Callable[[], None]], object] = _at_once
         self.taken_at = 0.0  # the share of its bytes that waited when the last items were taken
 
     @property
@@ -94,8 +98,16 @@ class Mailbox:
             return False
         line.extend(blocks)
         self._bytes += size
-        self._changed.notify()
+        if not self._ringing:
+            self._ringing = True
+            self.soon(self._ring)
         return True
+
+    def _ring(self) -> None:
+        """Wake the pump."""
+        with self._changed:
+            self._ringing = False
+            self._changed.notify()
 
     async def ask(self, run: Callable[[], T]) -> T:
         """What `run()` returns or raises in the pump's thread; raises Closed once the pump has stopped."""
@@ -161,6 +173,10 @@ class Mailbox:
         for waiter in waiters:
             if waiter.set_running_or_notify_cancel():
                 waiter.set_result(None)
+
+
+def _at_once(do: Callable[[], None]) -> None:
+    do()
 
 
 def _size(item: Block | Question) -> int:

@@ -37,7 +37,10 @@ class UnknownStream(LookupError):  # noqa: N818
 
 
 class Pump:
-    """`deliver` brings an answer back to the event loop, `publish` the reports of streams that ticked."""
+    """`deliver` brings an answer back to the event loop, `publish` the reports of streams that ticked.
+
+    `told`: all answers of a turn are delivered.
+    """
 
     def __init__(
         self,
@@ -46,11 +49,12 @@ class Pump:
         deliver: Deliver,
         publish: Publish,
         keeper: Keeper | None = None,
+        told: Callable[[], None] = lambda: None,
     ) -> None:
         self._keeper = keeper or Forgetful()
         self._mailbox = mailbox
         self._telemetry = telemetry
-        self._deliver = deliver
+        self._deliver, self._told = deliver, told
         self._publish = publish
         self._streams: Mapping[str, Stream] = {}
         self._due_s: dict[str, float] = {}
@@ -108,6 +112,7 @@ class Pump:
                 outcomes.append((item, self._observe(item, at_ms, wall_ms, octave, ahead.get(id(item)))))
         for block, outcome in self._keeper.settle(self._streams, outcomes, at_ms):
             self._deliver(block.ack, outcome)
+        self._told()
         due = self._due(at_s)
         self._keeper.ticking({name: self._streams[name] for name in due})
         reports = {name: report for name in due if (report := self._tick(name, at_ms)) is not None}

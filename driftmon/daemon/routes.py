@@ -7,13 +7,14 @@ data is on the API listener alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from driftmon.daemon.asked import Reload, SnapshotOf, snapshot_now, stream_of
 from driftmon.daemon.exposition import Exposition
@@ -31,6 +32,9 @@ from driftmon.render import json
 from driftmon.render.openmetrics import Family
 
 Families: TypeAlias = Callable[[], Iterator[Family]]
+
+INGEST: Final = "/api/v1/ingest/"
+HANDLERS: Final[Mapping[Any, Any]] = {Problem: answer_problem, HTTPException: answer_http}
 
 
 class Pages:
@@ -118,11 +122,32 @@ def web_app(pages: Pages) -> Starlette:
     return _app([*_probes(pages)])
 
 
+class Api(Starlette):
+    """Posts of records are many: they go past Starlette's layers and routes, straight to their handler."""
+
+    def __init__(self, ingest: Ingest, routes: list[Route]) -> None:
+        super().__init__(routes=routes, exception_handlers=HANDLERS)
+        self._ingest = ingest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        stream = scope["path"].removeprefix(INGEST)
+        if scope["method"] != "POST" or stream == scope["path"] or not stream or "/" in stream:
+            await super().__call__(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            answer = await self._ingest.taken(request, stream)
+        except Problem as fault:
+            answer = await answer_problem(request, fault)
+        await answer(scope, receive, send)
+
+
 def api_app(pages: Pages, actions: Actions, ingest: Ingest, site: Site) -> Starlette:
     """Everything."""
-    return _app(
+    return Api(
+        ingest,
         [
-            Route("/api/v1/ingest/{stream}", ingest.handle, methods=["POST", "HEAD"]),  # they are tried in this order
+            Route(f"{INGEST}{{stream}}", ingest.handle, methods=["POST", "HEAD"]),
             *site.routes(),
             *_probes(pages),
             Route("/-/reload", actions.reload, methods=["POST", "PUT"]),
@@ -132,7 +157,7 @@ def api_app(pages: Pages, actions: Actions, ingest: Ingest, site: Site) -> Starl
             Route("/api/v1/streams/{stream}/features/{feature:path}", pages.feature),
             Route("/api/v1/streams/{stream}/snapshot", actions.snapshot),
             Route("/api/v1/streams/{stream}/reference/promote", actions.promote, methods=["POST"]),
-        ]
+        ],
     )
 
 
@@ -143,7 +168,7 @@ def _probes(pages: Pages) -> Iterator[Route]:
 
 
 def _app(routes: list[Route]) -> Starlette:
-    return Starlette(routes=routes, exception_handlers={Problem: answer_problem, HTTPException: answer_http})
+    return Starlette(routes=routes, exception_handlers=HANDLERS)
 
 
 async def _json(request: Request, make: Callable[..., Mapping[str, Any]], *arguments: Any) -> Response:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import uvicorn
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -26,6 +25,7 @@ ACCEPTS: Final = (
 )
 KEEP_ALIVE_S: Final = 75  # longer than usual scrape intervals, so that a scraper keeps its connection
 TICK_S: Final = 1.0
+LENGTHS: Final = {b"transfer-encoding", b"content-length"}
 
 
 class _Server(uvicorn.Server):
@@ -133,8 +133,7 @@ def _one_length(app: ASGIApp) -> ASGIApp:
     """A body with two lengths is two bodies to two readers (RFC 9112, 6.1): refused, and the connection closed."""
 
     async def checked(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        if "transfer-encoding" in headers and "content-length" in headers:
+        if {name for name, _ in scope["headers"]} >= LENGTHS:
             detail = "Content-Length and Transfer-Encoding in one request; send one of them"
             answer = await answer_problem(
                 Request(scope, receive), Problem(400, detail, headers={"Connection": "close"})
@@ -156,7 +155,7 @@ def _server(app: ASGIApp, places: Connections, grace_s: int, context: ssl.SSLCon
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        http=with_places(places),  # h11, whatever else is installed: it bounds the head of a request
+        http=with_places(places),  # h11 and its lane, whatever else is installed: the head of a request is bounded
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=grace_s,
         h11_max_incomplete_event_size=places.limits.header_bytes,

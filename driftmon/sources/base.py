@@ -173,7 +173,9 @@ def pieces(data: bytes, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[int, b
             end = cut + 1 if cut >= 0 else end
         piece = data[start:end]
         yield line, piece
-        start, line = end, line + piece.count(b"\n")
+        start = end
+        if start < len(data):
+            line += piece.count(b"\n")
 
 
 def with_header(form: Format, header: bytes, whole: bytes) -> tuple[bytes, bytes]:

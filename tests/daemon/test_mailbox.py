@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -161,3 +162,15 @@ def test_a_take_that_leaves_much_wakes_nobody() -> None:
             assert waiting.done() == woken
 
     asyncio.run(scenario())
+
+
+def test_the_pump_is_woken_once_for_what_came_in_one_turn_of_the_loop() -> None:
+    mailbox, later = Mailbox(64 * KIB), list[Callable[[], None]]()
+    mailbox.soon = later.append
+    for name in ("first", "second"):
+        mailbox.offer([block(KIB, name)])
+    assert len(later) == 1
+    later.pop()()
+    mailbox.offer([block(KIB, "third")])
+    assert len(later) == 1
+    assert len(mailbox.take(0) or []) == 3

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -28,7 +29,7 @@ class Neighbours:
     def refusal(self, asked: Asked, headers: Mapping[str, str]) -> tuple[Literal["host", "origin"], str] | None:
         """Why not; None where it may come in."""
         host, origin = headers.get("host", ""), headers.get("origin")
-        if _on_loopback(asked) and host and not self._is_ours(host):
+        if host and _on_loopback(str((asked.get("server") or ("",))[0])) and not self._is_ours(host):
             return (
                 "host",
                 f"the Host {host[:100]!r} is none of ours; ask for localhost, or start with --web.external-url",
@@ -52,8 +53,9 @@ class Neighbours:
         return name in self._ours or _address(name) is not None
 
 
-def _on_loopback(asked: Asked) -> bool:
-    found = _address((asked.get("server") or ("",))[0])
+@lru_cache(64)  # of our own addresses there are few
+def _on_loopback(name: str) -> bool:
+    found = _address(name)
     mapped = getattr(found, "ipv4_mapped", None)
     return found is not None and (found.is_loopback or (mapped is not None and mapped.is_loopback))
 
