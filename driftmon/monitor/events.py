@@ -7,20 +7,18 @@ that waits belongs to the monitor: who changes it changes what is counted.
 from __future__ import annotations
 
 import reprlib
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from math import isnan
 from operator import index, itemgetter
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from driftmon.monitor.batch import Batch, Receipt
-from driftmon.monitor.scoring import LOG_LOSS, Part, key_of, readings, typed_columns
-from driftmon.stats.columns import ABSENT, Column, column_of
-from driftmon.stats.schema import NOT_COUNTED, Feature, Schema
+from driftmon.monitor.scoring import Part, key_of, readings, typed_columns
+from driftmon.stats.columns import ABSENT, Column
+from driftmon.stats.schema import Schema
 
 Event: TypeAlias = Mapping[str, object]
 
@@ -79,6 +77,10 @@ class Events:
         """What became of all since the last time."""
         found, self._settled = self._settled, Receipt(0)
         return found
+
+    def counted(self) -> None:
+        """All that wait have been counted elsewhere."""
+        self._leave(len(self.waiting), Receipt(len(self.waiting)))
 
     def take(self, count: Callable[[Batch], Receipt], state: Callable[[], object]) -> None:
         """Count all that wait; where together they cannot be, one by one, and ValueError once the others are counted.
@@ -166,52 +168,3 @@ def _values(key: str, events: Sequence[Event]) -> list[object]:
         return list(map(itemgetter(key), events))
     except KeyError:
         return [event.get(key, ABSENT) for event in events]
-
-
-class Coder:
-    """The codes of a single event, without arrays."""
-
-    def __init__(self, schema: Schema) -> None:
-        self.able = all(feature.kind != LOG_LOSS for feature in schema.features)
-        self._numbers: list[tuple[Feature, str, int, list[float], int]] = []
-        self._others: list[tuple[Feature, str, int, Mapping[str | None, int], int]] = []
-        for feature, start in zip(schema.features, schema.starts.tolist(), strict=True):
-            binning = feature.binning
-            if feature.kind == "numeric" and binning.cuts is not None:
-                self._numbers.append((feature, feature.name, start, binning.cuts[0].tolist(), binning.regular - 1))
-            else:
-                self._others.append((feature, feature.name, start, binning.places or {}, binning.regular))
-
-    def codes(self, event: Event) -> list[int]:
-        """Flat, in any order; those that are not counted are left out.
-
-        >>> from driftmon.stats.binnings.numeric import Binning
-        >>> Coder(Schema((Feature("x", Binning((0.0,))), Feature("y", Binning(()))))).codes({"x": 1, "y": "?"})
-        [1, 5]
-        """
-        found: list[int] = []
-        add, get = found.append, event.get
-        for feature, name, start, edges, last in self._numbers:
-            value: Any = get(name, ABSENT)
-            if type(value) is float:
-                code = bisect_right(edges, value)
-                if code == last and isnan(value):  # no edge is above it
-                    code = last + 2
-                add(start + code)
-            elif (slow := _code(feature, value)) >= 0:
-                add(start + slow)
-        for feature, name, start, places, unseen in self._others:
-            value = get(name, ABSENT)
-            if type(value) is str and places:
-                add(start + places.get(value, unseen))
-            elif (slow := _code(feature, value)) >= 0:
-                add(start + slow)
-        return found
-
-
-def _code(feature: Feature, value: object) -> int:
-    """Of any value; NOT_COUNTED where the key is not there and need not be."""
-    if value is ABSENT and feature.absent == "skip":
-        return NOT_COUNTED
-    column = column_of(feature.kind, [value])
-    return feature.binning.size - 2 if column.invalid else int(feature.binning.codes(column.values)[0])

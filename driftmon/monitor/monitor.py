@@ -100,8 +100,9 @@ class Monitor:
         self._shape = (len(self.windows), len(QUANTITIES), len(self.schema.features))
         self._values = np.zeros(self._shape)
         self._evaluated_ms: int | None = None
-        self._events, self._current = Events(self.schema), Current(self.schema, pseudocount, event_time)
-        self._waiting = self._events.waiting
+        self._events = events = Events(self.schema)
+        self._waiting, self._room = events.waiting, events.room
+        self._current = Current(events, self._ledger, pseudocount, event_time, self.flags.watching)
         self._surprisal = Surprisal(self.schema)
         self._measure(0)
 
@@ -137,8 +138,8 @@ class Monitor:
         """Count one event, soon: it waits with up to 1,023 others, so leave it unchanged from now on.
 
         Whatever looks at the counts takes it in first, `tick` and `running` above all; `flush` says what became of it.
-        An event of ten fields costs 2 us, and 12 us where `running` is asked after each one. Where rows go by the
-        time they arrive, only events of one `time_ms` wait together.
+        An event of ten fields costs 2 us, and 5 us where `running` is asked after each one. Where rows go by the time
+        they arrive, only events of one `time_ms` wait together.
         """
         if type(event) is not dict:
             event = plain(event)
@@ -146,7 +147,7 @@ class Monitor:
             self._waiting.append(event)
         else:
             self._wait(event, time_ms)
-        if len(self._waiting) >= self._events.room:
+        if len(self._waiting) >= self._room:
             self._take()
 
     def _wait(self, event: Mapping[str, object], time_ms: int | None) -> None:
@@ -171,7 +172,7 @@ class Monitor:
     def _take(self) -> None:
         if self._waiting:
             now_ms = None if self.event_time else self._now_ms
-            self._current.take(self._events, self._ledger, lambda batch: self._count(batch, now_ms))
+            self._current.take(now_ms, lambda batch: self._count(batch, now_ms))
 
     def tick(self, now_ms: int) -> Report:
         """Evaluate what is due and report. `now_ms` is the driver's clock; on event time it rules staleness only."""
@@ -348,7 +349,7 @@ class Monitor:
     @property
     def running(self) -> Running:
         """KL, cross-entropy, entropy and PSI over the panes of the first window, all observations included."""
-        return self._current.running(self._events, self._ledger, self._pairs[0].reference, self._take)
+        return self._current.running(self._pairs[0].reference, self._take)
 
     @property
     def dispersion(self) -> Dispersion:

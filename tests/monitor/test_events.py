@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 from driftmon.monitor import events as module
 from driftmon.monitor.batch import Batch
-from driftmon.monitor.events import Coder
+from driftmon.monitor.events import Events
 from driftmon.monitor.monitor import Monitor
 from driftmon.monitor.panes import Window
 from driftmon.monitor.rules import Detector, Rule
 from driftmon.monitor.scoring import typed_columns
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.stats.binnings import boolean, categorical, log_loss, numeric
+from driftmon.stats.running import Running
 from driftmon.stats.schema import Feature, Schema
 
 WIDE = tuple(Feature(f"w{at}", numeric.Binning((0.0,)), absent="skip") for at in range(30))
@@ -107,11 +108,37 @@ def test_each_is_late_or_not_by_its_own_time(events: list[tuple[dict[str, Any], 
     same(waiting, singly)
 
 
+def test_what_running_has_counted_is_counted_no_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monitor, singly = (Monitor(reference(SCHEMAS[0]), WINDOWS) for _ in range(2))
+    assert monitor.running.counts.sum() == 0
+    monkeypatch.setattr(Events, "_columns", None)  # what makes columns of events fails
+    for row in range(module.MOST + 30):
+        event = {"x": [0.5, -1, None, math.nan][row % 4], "c": "ab"[row % 2], "b": row % 3 == 0, "s": 0.1}
+        monitor.observe(event, row // 200)
+        assert monitor.running.counts.sum() == 4 * (row + 1)
+        singly.observe_batch(alone(SCHEMAS[0], event), row // 200)
+    assert monitor.flush().counted == module.MOST + 30
+    same(monitor, singly)
+    assert monitor.clocks.last_ms.tolist() == singly.clocks.last_ms.tolist() == [5, 5, 5, 5, 0]
+
+
+def test_why_a_value_is_invalid_is_told_of_one_that_running_has_counted() -> None:
+    monitor, singly = (Monitor(reference(SCHEMAS[0]), WINDOWS) for _ in range(2))
+    assert monitor.running.counts.sum() == 0
+    for event in ({"x": 1.0}, {"x": "?", "s": True}, {"b": 2}):
+        monitor.observe(event)
+        assert monitor.running.counts.sum() > 0
+        singly.observe_batch(alone(SCHEMAS[0], event), 0)
+    assert monitor.snapshot().invalid == {("x", "text"): 1, ("s", "boolean"): 1, ("b", "number"): 1}
+    same(monitor, singly)
+
+
 @given(event=maps)
-def test_the_codes_of_one_event_are_those_of_its_row(event: dict[str, Any]) -> None:
+def test_the_bins_of_one_event_are_those_of_its_row(event: dict[str, Any]) -> None:
     for schema in (SCHEMAS[0], SCHEMAS[2]):
-        codes = schema.codes(alone(schema, event).columns, 1)
-        assert sorted(Coder(schema).codes(event)) == codes[codes >= 0].tolist()
+        running = Running(schema, np.ones(schema.width), 0.5)
+        running.observe(event)
+        assert running.counts.tolist() == schema.counts(alone(schema, event).columns, 1).tolist()
 
 
 def test_no_more_events_wait_than_there_is_room_for() -> None:
