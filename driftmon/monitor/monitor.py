@@ -373,10 +373,9 @@ class Monitor:
 
     def _report(self) -> Report:
         ledger = self._ledger
-        surprisal = self._surprisal_nats()
-        started_ms = 0 if self._start_ms is None else self._start_ms
-        quiet = self._now_ms - np.maximum(ledger.last_ms, started_ms) > self._stale_after_ms
-        lifetime = Lifetime(ledger.lifetime.copy(), surprisal, dict(ledger.invalid), ledger.last_ms.copy())
+        quiet = self._now_ms - np.maximum(ledger.last_ms, self._start_ms or 0) > self._stale_after_ms
+        counts, nats = ledger.lifetime.copy(), self._surprisal_nats()
+        lifetime = Lifetime(counts, nats, dict(ledger.invalid), ledger.last_ms.copy())
         return Report(
             self.stream,
             self._evaluated_ms if self.event_time and self._evaluated_ms else self._now_ms,
