@@ -8,8 +8,8 @@ import sys
 
 
 def test_the_demo_fires_and_resolves_and_ends_by_itself() -> None:
-    verb = [sys.executable, "-m", "driftmon", "demo", "--exit-after", "12"]
-    done = subprocess.run(verb, capture_output=True, text=True, timeout=90, check=False)
+    verb = [sys.executable, "-m", "driftmon", "demo", "--exit-after", "15"]
+    done = subprocess.run(verb, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "/metrics" in done.stdout
     events = re.findall(r"^(2013-\d\d-\d\d)  (firing|resolved) +(\w+)  (\w+)", done.stdout, re.MULTILINE)
