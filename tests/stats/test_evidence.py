@@ -137,7 +137,7 @@ def test_chernoff_radius_covers_the_reference_error_at_any_size() -> None:
     pairs = Coarsenings(schema)
     first = pairs.first(np.tile(p, runs))
     for n in (50, 500):
-        low, high = tolerance(schema, RNG.multinomial(n, p, size=runs).ravel().tolist()).interval
+        low, high = tolerance(schema, RNG.multinomial(n, p, size=runs).astype(float).ravel().tolist()).interval
         outside = np.unique(pairs.feature[(first < low - 1e-12) | (first > high + 1e-12)])
         assert len(outside) <= runs * REFERENCE_ERROR + 4
 
