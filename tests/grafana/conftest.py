@@ -40,7 +40,7 @@ class World:
     viewer: Viewer
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """An hour of quiet data, then drift while Prometheus looks on."""
     require("prometheus")

@@ -105,7 +105,7 @@ async def pass_the_afternoon(daemon: Running) -> None:
 SINKS = [{"type": "log"}, {"type": "webhook", "endpoint": "https://me:hunter2@hooks.invalid/T0/s3cr3t?token=t0k3n"}]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def shop() -> Iterator[Site]:
     """An afternoon of a shop, with drift, an alert that ended and two refused records."""
     with tempfile.TemporaryDirectory() as folder:

@@ -1,1 +1,0 @@
-"""A package, so that the world of conftest.py ends with the last test of this folder."""
