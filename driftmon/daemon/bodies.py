@@ -57,11 +57,14 @@ class Bodies:
             self._inflight -= sum(taken)
 
     async def _receive(self, request: Request, limits: Limits, taken: list[int]) -> bytes:
-        if WHOLE in request.scope.get("state", ()):  # nothing to wait for; its length was looked at
-            chunks = [chunk async for chunk in request.stream()]
-            self._take(sum(map(len, chunks)), taken, limits)
-            return b"".join(chunks)
-        return await self._awaited(request, limits, taken)
+        if not _is_whole(request):
+            return await self._awaited(request, limits, taken)
+        message = await request.receive()  # nothing to wait for, and its length was looked at
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body: bytes = message["body"]
+        self._take(len(body), taken, limits)
+        return body
 
     async def _awaited(self, request: Request, limits: Limits, taken: list[int]) -> bytes:
         chunks: list[bytes] = []
@@ -124,12 +127,17 @@ async def discard(request: Request) -> None:
     A connection closed with bytes unread is reset, and the answer with it. Who asked before sending
     (Expect: 100-continue) is not asked to send.
     """
-    if "expect" in request.headers:
+    if "expect" in request.headers or _is_whole(request):
         return
     with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):  # RuntimeError: it was read to its end
         async with asyncio.timeout(LINGER_S):
             async for _ in request.stream():
                 pass
+
+
+def _is_whole(request: Request) -> bool:
+    """Whether all of the body is here."""
+    return WHOLE in request.scope.get("state", ())
 
 
 def _checked_length(request: Request, limits: Limits) -> int:

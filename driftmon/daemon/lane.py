@@ -121,8 +121,8 @@ class Lane(H11Protocol):
         body, behind = data[: self.left], data[self.left :]
         self.left -= len(body)
         post.take(body, more=self.left > 0)
-        if behind:
-            self.behind += behind
+        self.behind += behind
+        if self.behind and not post.response_complete:
             self.flow.pause_reading()
         self._leave()
 

@@ -66,6 +66,7 @@ ODD = [  # each alone makes the difference
     [PLAIN + PLAIN + CHUNKED + PLAIN],
     [PLAIN.replace(b"/s", b"/late") + PLAIN, PLAIN, PLAIN],
     [EARLY[:-3], EARLY[-3:] + PLAIN],
+    [EARLY[:-3], EARLY[-3:] + PLAIN[:20], PLAIN[20:]],
     [PLAIN[:-2], PLAIN[-2:-1], PLAIN[-1:] + PLAIN[:20], PLAIN[20:]],
 ]
 # h11 refuses a later request of a connection in a chunk; one that has seen none before it does not know how to.

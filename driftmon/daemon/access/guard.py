@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Asked
@@ -57,7 +56,7 @@ class Guard:
     async def __call__(self, asked: Asked, receive: Receive, send: Send) -> None:
         if asked["type"] == "http" and (scope := needed(asked["method"], asked["path"])) is not None:
             try:
-                await self._admit(asked, Headers(scope=asked), scope)
+                await self._admit(asked, _headers(asked), scope)
             except Problem as problem:
                 request = Request(asked, receive)
                 await discard(request)
@@ -66,7 +65,7 @@ class Guard:
                 return
         await self._app(asked, receive, send)
 
-    async def _admit(self, asked: Asked, headers: Headers, scope: Scope) -> None:
+    async def _admit(self, asked: Asked, headers: Mapping[str, str], scope: Scope) -> None:
         """Problem where the request may not come in."""
         if self._neighbours is not None and (refusal := self._neighbours.refusal(asked, headers)):
             raise self._refused(refusal[0], 403, refusal[1])
@@ -89,3 +88,12 @@ class Guard:
     def _refused(self, reason: Reason, status: int, detail: str, **headers: str) -> Problem:
         self._refusals.requests[self._door, reason] += 1
         return Problem(status, detail, headers=headers)
+
+
+def _headers(asked: Asked) -> dict[str, str]:
+    """By name; of those that are there more than once the first.
+
+    >>> _headers({"headers": [(b"host", b"a"), (b"host", b"b")]})
+    {'host': 'a'}
+    """
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(asked["headers"])}
