@@ -24,8 +24,9 @@ from driftmon.monitor.flags import Flags
 from driftmon.monitor.foresight import Foresight
 from driftmon.monitor.ledger import Ledger
 from driftmon.monitor.live_dispersion import LiveDispersion
+from driftmon.monitor.measured import Measured
 from driftmon.monitor.panes import Window, worth
-from driftmon.monitor.quantities import QUANTITIES, evaluate, index_of
+from driftmon.monitor.quantities import index_of
 from driftmon.monitor.references import Fixed, Reference
 from driftmon.monitor.report import Lifetime, Report
 from driftmon.monitor.rules import Alert, Rule, deadline_ms
@@ -97,8 +98,6 @@ class Monitor:
         self._stopwatch = Stopwatch(len(self.schema.features), self._pane_ms)
         self._statuses = Statuses(self.schema.names)
         self._pairs: tuple[Pair, ...] = ()
-        self._shape = (len(self.windows), len(QUANTITIES), len(self.schema.features))
-        self._values = np.zeros(self._shape)
         self._evaluated_ms: int | None = None
         self._events = events = Events(self.schema)
         self._waiting, self._room = events.waiting, events.room
@@ -301,10 +300,10 @@ class Monitor:
         """Evaluate every window as of `at_ms`; on event time that is the end of the pane just closed."""
         self._measure(at_ms - 1 if self.event_time else at_ms)
         self._move(at_ms)
-        seen = self._seen
-        self._assessment.look(at_ms, self._values, self._pairs, seen, self._ledger.evidence, self._ledger.first_ms or 0)
+        seen, values = self._seen, self._measured.values
+        self._assessment.look(at_ms, values, self._pairs, seen, self._ledger.evidence, self._ledger.first_ms or 0)
         self._compare_dispersion(at_ms)
-        judged = ~self._assessment.insufficient(seen, self._values[:, index_of("kl_noise_floor")])
+        judged = ~self._assessment.insufficient(seen, values[:, index_of("kl_noise_floor")])
         self._stopwatch.advance(at_ms, judged, self._assessment.firing())
         self._evaluated_ms = at_ms
         self._current.changed()
@@ -328,23 +327,8 @@ class Monitor:
                 calibration.compare_with(self._yields, self._ledger.evidence, closed_pane)
 
     def _measure(self, inside_ms: int) -> None:
-        values, pairs, seen = [], [], []
-        views = self._ledger.views(inside_ms)
-        self._yields.look(self._ledger, inside_ms)
-        known = self._pairs or [None] * len(views)
-        for view, ring, last in zip(views, self._ledger.rings, known, strict=True):
-            counts = self._yields.of_window(ring, inside_ms)
-            if last is not None and last.reference is counts:
-                pair = last.beside(view.counts)
-            else:
-                pair = Pair(self.schema, counts, view.counts, self._pseudocount)
-            weights = self.schema.totals(view.squared)
-            kish = np.divide(pair.live_total**2, weights, out=np.zeros(len(weights)), where=weights > 0)
-            values.append(evaluate(pair, kish, self.dispersion, view.tallies))
-            pairs.append(pair)
-            seen.append(np.minimum(pair.live_total, kish))
-        self._values, self._pairs = np.array(values).reshape(self._shape), tuple(pairs)
-        self._seen = np.array(seen).reshape(len(self.windows), len(self.schema.features))
+        self._measured = Measured(self._ledger, self._yields, self._pseudocount, inside_ms, self._pairs)
+        self._pairs, self._seen = self._measured.pairs, self._measured.seen
 
     @property
     def running(self) -> Running:
@@ -381,9 +365,9 @@ class Monitor:
             self._evaluated_ms if self.event_time and self._evaluated_ms else self._now_ms,
             self.schema,
             self.windows,
-            self._values,
+            self._measured.values,
             self._pairs,
-            self._statuses.look(self._assessment, self._values, self._seen, quiet, self._yields.gathering),
+            self._statuses.look(self._assessment, self._measured.values, self._seen, quiet, self._yields.gathering),
             alerts=self.alerts,
             changes=self._assessment.take_changes(),
             rules=self.rules,

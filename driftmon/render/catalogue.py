@@ -8,6 +8,7 @@ from the labels alone. P = reference, Q = live, p and q smoothed, q̂ the raw li
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
@@ -75,7 +76,8 @@ class Metric(Struct, frozen=True):
         return self.name.removeprefix(PREFIX).removesuffix("_nats")
 
 
-class Selection(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Selection:
     """What of the catalogue is exported: `metrics: {set, bins}` and `limits: {series}` of the configuration."""
 
     metrics: Literal["core", "full"] = "core"

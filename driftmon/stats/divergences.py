@@ -157,8 +157,8 @@ OF_THE_REFERENCE: Final = ("reference_total", "p", "log_p", "p_raw", "p_regular"
 
 
 def _shares(schema: Schema, counts: Floats, totals: Floats) -> Floats:
-    spread = np.repeat(totals, schema.sizes)
-    return np.divide(counts, spread, out=np.zeros(schema.width), where=spread > 0)
+    shares: Floats = counts / np.repeat(np.where(totals > 0, totals, 1.0), schema.sizes)  # of no counts 0, whatever by
+    return shares
 
 
 def _within_regular(schema: Schema, shares: Floats) -> Floats:

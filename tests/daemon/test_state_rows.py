@@ -1,5 +1,6 @@
 """What a start reads of state.db: rows of older versions, of thinned records, and damaged ones, which cost no other."""
 
+import zlib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,25 @@ def total(found: object) -> int:
 
 @pytest.mark.parametrize("largest", [0, 255, 2**8, 2**24 + 3, 2**31, 2**32 - 1, 2**32, 2**62])
 def test_a_pane_is_read_as_it_was_written(largest: int) -> None:
-    counts = np.array([0, largest, 1, largest // 2, 300], dtype=np.int64)
-    assert unpacked(packed(counts)).tolist() == counts.tolist()
-    assert unpacked(packed(counts)).dtype == np.int64
+    few = np.array([0, largest, 1, largest // 2, 300], dtype=np.int64)
+    for counts in (few, np.concatenate((few, np.zeros(10_000, dtype=np.int64))), -few):
+        old = zlib.compress(counts.astype("<i8").view(np.uint8).reshape(-1, 8).T.tobytes())  # before version 3
+        for data in (packed(counts), old):
+            assert unpacked(data).tolist() == counts.tolist()
+            assert unpacked(data).dtype == np.int64
+
+
+def test_a_pane_is_as_wide_as_its_largest_count_and_packed_only_where_that_pays() -> None:
+    draw = np.random.default_rng(1)
+    assert len(packed(draw.integers(0, 256, 1000))) == 1001
+    assert len(packed(draw.integers(0, 256, 1000) << 8)) == 2001
+    assert len(packed(np.repeat([0, 1], [100_000, 1]))) < 1000
+
+
+@pytest.mark.parametrize("data", [b"", b"\0", b"\x10", b"\x02odd", b"\x08seven", b"\x11no zlib", b"no zlib"])
+def test_what_is_no_pane_is_no_pane(data: bytes) -> None:
+    with pytest.raises((ValueError, zlib.error)):
+        unpacked(data)
 
 
 def test_entries_of_the_first_version_and_of_thinned_records_add_up(tmp_path: Path) -> None:
