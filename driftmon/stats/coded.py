@@ -54,7 +54,9 @@ class Coded(Sequence[str | None]):
         room = np.empty(min(step, len(self.codes)), dtype=np.int64)
         for start in range(0, len(self.codes), step):
             piece = self.codes[start : start + step]
-            none_first += np.bincount(np.add(piece, 1, out=room[: len(piece)]), minlength=len(none_first))
+            none_first += np.bincount(
+                np.add(piece, 1, out=room[: len(piece)], dtype=np.int64), minlength=len(none_first)
+            )
         return np.roll(none_first, -1)
 
 
@@ -77,12 +79,12 @@ def _arrow(arrow: Any, values: Any) -> tuple[Codes, list[Any]] | None:
     if not _is_text(kinds, kind.value_type if numbered else kind):
         return None
     one = values if numbered else values.dictionary_encode()
-    try:
-        chunks = (
-            (one if isinstance(one, arrow.ChunkedArray) else arrow.chunked_array([one])).unify_dictionaries().chunks
-        )
-    except arrow.ArrowInvalid:  # a dictionary with a null in it
-        return _arrow(arrow, values.cast(kind.value_type))
+    chunks = one.chunks if isinstance(one, arrow.ChunkedArray) else [one]
+    if not all(chunk.dictionary.equals(chunks[0].dictionary) for chunk in chunks):
+        try:
+            chunks = one.unify_dictionaries().chunks
+        except arrow.ArrowInvalid:  # a dictionary with a null in it
+            return _arrow(arrow, values.cast(kind.value_type))
     codes = [_numbers(arrow, chunk.indices) for chunk in chunks]
     return (np.concatenate(codes), chunks[0].dictionary.to_pylist()) if chunks else (np.zeros(0, np.int64), [])
 
