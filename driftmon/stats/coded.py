@@ -9,10 +9,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, overload
+from typing import Any, Final, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+PIECE: Final = 32_768  # rows at a time: what is in between stays in the second-level cache
 
 Codes: TypeAlias = NDArray[np.signedinteger[Any]]  # as wide as whoever made them left them
 
@@ -47,9 +49,15 @@ class Coded(Sequence[str | None]):
 
     def times(self) -> NDArray[np.int64]:
         """int64[texts + 1]: how often each occurs, last none."""
-        if not len(self.codes) or self.codes.min() >= 0:
-            return np.bincount(self.codes, minlength=len(self.texts) + 1)
-        return np.roll(np.bincount(np.add(self.codes, 1, dtype=np.int64), minlength=len(self.texts) + 1), -1)
+        none_first = np.zeros(len(self.texts) + 1, dtype=np.int64)
+        step = max(PIECE, len(none_first))
+        room = np.empty(min(step, len(self.codes)), dtype=np.int64)
+        for start in range(0, len(self.codes), step):
+            piece = self.codes[start : start + step]
+            none_first += np.bincount(
+                np.add(piece, 1, out=room[: len(piece)], dtype=np.int64), minlength=len(none_first)
+            )
+        return np.roll(none_first, -1)
 
 
 def encoded(values: Any) -> tuple[Codes, Sequence[Any]] | None:
@@ -67,24 +75,25 @@ def _arrow(arrow: Any, values: Any) -> tuple[Codes, list[Any]] | None:
     if not isinstance(values, (arrow.Array, arrow.ChunkedArray)):
         return None
     kinds, kind = arrow.types, values.type
-    if kinds.is_dictionary(kind):
-        if not _is_text(kinds, kind.value_type):
-            return None
-        chunked = values if isinstance(values, arrow.ChunkedArray) else arrow.chunked_array([values])
+    numbered = kinds.is_dictionary(kind)
+    if not _is_text(kinds, kind.value_type if numbered else kind):
+        return None
+    one = values if numbered else values.dictionary_encode()
+    chunks = one.chunks if isinstance(one, arrow.ChunkedArray) else [one]
+    if not all(chunk.dictionary.equals(chunks[0].dictionary) for chunk in chunks):
         try:
-            one = chunked.unify_dictionaries().combine_chunks()
+            chunks = one.unify_dictionaries().chunks
         except arrow.ArrowInvalid:  # a dictionary with a null in it
             return _arrow(arrow, values.cast(kind.value_type))
-    elif _is_text(kinds, kind):
-        one = values.dictionary_encode()
-        one = one.combine_chunks() if isinstance(one, arrow.ChunkedArray) else one
-    else:
-        return None
-    if isinstance(one, arrow.ChunkedArray):  # an empty one, or one too large for a single array
-        return _arrow(arrow, one.chunk(0)) if one.num_chunks == 1 else None
-    codes = one.indices.cast(arrow.int64()) if kinds.is_unsigned_integer(one.indices.type) else one.indices
-    codes = codes.fill_null(-1) if codes.null_count else codes
-    return codes.to_numpy(zero_copy_only=False), one.dictionary.to_pylist()
+    codes = [_numbers(arrow, chunk.indices) for chunk in chunks]
+    return (np.concatenate(codes), chunks[0].dictionary.to_pylist()) if chunks else (np.zeros(0, np.int64), [])
+
+
+def _numbers(arrow: Any, indices: Any) -> Codes:
+    """Without a copy, where they have a sign and there is no null."""
+    signed = indices.cast(arrow.int64()) if arrow.types.is_unsigned_integer(indices.type) else indices
+    found: Codes = (signed.fill_null(-1) if signed.null_count else signed).to_numpy(zero_copy_only=False)
+    return found
 
 
 def _is_text(kinds: Any, kind: Any) -> bool:

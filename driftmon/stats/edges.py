@@ -139,9 +139,8 @@ def _quantile_edges(ordered: Floats, first: NDArray[np.int64], levels: Floats) -
 
 def _cut(distinct: Floats, index: int) -> float:
     """A short number in (distinct[index - 1], distinct[index]]; beyond either end as far out as the last gap."""
-    gaps = np.diff(distinct[:2]), np.diff(distinct[-2:])
-    low = distinct[index - 1] if index else distinct[0] - _gap(gaps[0], distinct[0])
-    high = distinct[index] if index < len(distinct) else distinct[-1] + _gap(gaps[1], distinct[-1])
+    low = distinct[index - 1] if index else distinct[0] - _gap(np.diff(distinct[:2]), distinct[0])
+    high = distinct[index] if index < len(distinct) else distinct[-1] + _gap(np.diff(distinct[-2:]), distinct[-1])
     return _short_between(float(low), float(high))
 
 

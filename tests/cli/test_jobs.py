@@ -9,14 +9,24 @@ import subprocess
 import sys
 import time
 from codecs import BOM_UTF8
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftmon.cli.support import inputs, parts
+from driftmon.cli.support import inputs, parts, sampled_parts
 from driftmon.cli.support.inputs import blocks, blocks_between, input_of
+from driftmon.cli.support.parts import Part
+from driftmon.cli.support.records import sampled
+from driftmon.cli.support.sampled_parts import sample_by_processes
+from driftmon.cli.support.sampling import Systematic
+from driftmon.cli.support.snapshots import configured, stream_of
+from driftmon.daemon.decoders import some_rows
+from driftmon.daemon.streams import layout_of
+from driftmon.monitor.warmup import joined
 from driftmon.sources.base import BLOCK_BYTES
 from tests.cli.payments import CONFIG, Run, payments, write_csv, write_ndjson
 from tests.servers.helpers import until
@@ -51,6 +61,35 @@ def test_a_reference_and_a_check_are_the_same_with_any_number_of_processes(
     assert len({(one.exit_code, one.stdout, one.stderr) for one in checks}) == 1
 
 
+@pytest.mark.parametrize("most", [700, 2500])
+def test_the_sample_is_the_same_where_lines_are_no_records(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """Blank lines and lines that are no JSON shift what comes after them, in other parts and in their own."""
+    lines = files[0].read_text().splitlines(keepends=True)
+    for at in range(0, 7000, 997):
+        lines[at] += "\n\n" if at % 2 else "no json\n"
+    files[0].write_text("".join(lines))
+    settings = stream_of(configured(tmp_path / "driftmon.yaml"), None)
+    layout, sources = layout_of(settings), [input_of(str(path)) for path in (*files, files[0])]
+    alone, together = (Systematic(some_rows, most) for _ in range(2))
+    for batch, rows in sampled(sources, layout, "", lambda: alone.wanted):
+        alone.add(batch, rows)
+    read: list[Part] = []
+
+    def result(part: Part, found: Future[Any]) -> Any:
+        read.append(part)
+        return found.result()
+
+    monkeypatch.setattr(sampled_parts, "result", result)
+    sample_by_processes(sources, layout, together, 2, "")
+    assert (alone.offered, alone.stride) == (together.offered, together.stride)
+    one, other = (joined(sample.blocks, settings.features) for sample in (alone, together))
+    for name, column in one.columns.items():
+        assert str(list(column.values)) == str(list(other.columns[name].values))
+    assert len(read) > len({id(part) for part in read}), "no part was looked for in the wrong place"
+
+
 LINES = st.lists(st.sampled_from([b"", b"{}", b"x" * 7, b"y" * 30, b"z" * 90]), max_size=40)
 
 
@@ -68,12 +107,12 @@ def test_the_blocks_of_parts_are_the_blocks_of_the_whole(
         patch.setattr(inputs, "LINE_BYTES", 40)
         patch.setattr(parts, "READS", reads)
         source, found, before = input_of(str(path)), [], 0
-        for part in parts._parts(source, parts._untold):
+        for part in parts.parts_of(source, parts.untold):
             assert part.reads is not None
             some = list(blocks_between(source, *part.reads))
             found += [(block.data, block.first_line + before) for block in some]
             before += sum(block.data.count(b"\n") for block in some)
-        assert found == [(block.data, block.first_line) for block in blocks(source, parts._untold)]
+        assert found == [(block.data, block.first_line) for block in blocks(source, parts.untold)]
 
 
 def test_a_process_that_fails_names_its_file(files: list[Path], tmp_path: Path, run: Run) -> None:

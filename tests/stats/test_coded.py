@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftmon.stats import coded as coded_module
 from driftmon.stats.binnings.categorical import Binning
 from driftmon.stats.coded import Coded, encoded
 from driftmon.stats.columns import Column, column_of
@@ -74,6 +75,14 @@ def test_what_is_no_column_of_texts_is_not_encoded(values: Any) -> None:
 def test_a_dictionary_by_any_kind_of_number_has_nulls(kind: Any) -> None:
     column = pa.DictionaryArray.from_arrays(pa.array([0, 1, None], kind), pa.array(["a", "b"]))
     assert [*column_of("categorical", column).values] == ["a", "b", None]
+
+
+@pytest.mark.parametrize("rows", [1, 3, 1000])
+def test_narrow_numbers_are_counted_to_the_last(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """127 is the largest of its kind; rows are counted a few at a time."""
+    monkeypatch.setattr(coded_module, "PIECE", 100)
+    column = Coded(np.array([127, -1, 0] * rows, dtype=np.int8), [str(at) for at in range(128)])
+    assert column.times().tolist() == [rows] + [0] * 126 + [rows, rows]
 
 
 def test_a_null_in_one_of_several_dictionaries_is_no_text() -> None:

@@ -17,6 +17,7 @@ from driftmon.cli.support.faults import Fault
 from driftmon.cli.support.inputs import Input
 from driftmon.cli.support.parts import by_processes
 from driftmon.cli.support.records import Refusals, all_batches, sampled
+from driftmon.cli.support.sampled_parts import sample_by_processes
 from driftmon.cli.support.sampling import Systematic
 from driftmon.daemon.decoders import some_rows
 from driftmon.daemon.settings import StreamSettings
@@ -36,7 +37,7 @@ from driftmon.stats.schema import Schema
 def reference(sources: list[Input], stream: StreamSettings, refusals: Refusals, jobs: int = 1) -> Snapshot:
     """P of a stream, from all records of the inputs, whatever their time. Fault where there are none."""
     layout = layout_of(stream)
-    schema = chosen(sources, stream, layout)
+    schema = chosen(sources, stream, layout, jobs)
     asked = Asked(schema, evidence_pane_ms(finest_pane_ms(stream.windows), None), stream.reference.slots)
     landed = _in_processes(sources, layout, asked, jobs) if jobs > 1 else _in_turn(sources, layout, asked)
     total = Snapshot(schema, np.zeros(schema.width, dtype=np.int64), slots_by=asked.slots_by)
@@ -57,10 +58,12 @@ def reference(sources: list[Input], stream: StreamSettings, refusals: Refusals, 
     return replace(total, provenance=provenance, dispersion=stretches.as_dispersion(schema, *by_hour))
 
 
-def chosen(sources: list[Input], stream: StreamSettings, layout: Layout) -> Schema:
+def chosen(sources: list[Input], stream: StreamSettings, layout: Layout, jobs: int = 1) -> Schema:
     """The bins: given ones as they are, the others from a systematic sample of the rows."""
     sample = Systematic(some_rows)
-    if not all(spec.fixed for spec in stream.features):
+    if jobs > 1 and not all(spec.fixed for spec in stream.features):
+        sample_by_processes(sources, layout, sample, jobs, "choosing bins")
+    elif not all(spec.fixed for spec in stream.features):
         for batch, size in sampled(sources, layout, "choosing bins", lambda: sample.wanted):
             sample.add(batch, size)
     rows = joined([Batch(0, {}), *sample.blocks], stream.features)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import active_children, get_all_start_methods, get_context, resource_tracker
 from multiprocessing.context import BaseContext
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from driftmon.cli.support import parquet
 from driftmon.cli.support.faults import Fault
@@ -30,6 +30,7 @@ from driftmon.sources.base import BLOCK_BYTES, Block
 READS: Final = 32  # blocks of a part: 8 MiB, some 60 ms of work
 PARTS_A_JOB: Final = 3  # in flight: enough that no process waits, and few enough for memory
 
+Submit: TypeAlias = Callable[..., Future[Any]]
 Found = TypeVar("Found")
 Found_co = TypeVar("Found_co", covariant=True)
 
@@ -68,32 +69,50 @@ def by_processes(
 
     def landed() -> Landed[Found]:
         part, future = flying.popleft()
-        try:
-            found, count = future.result()
-        except BrokenProcessPool as fault:
-            raise Fault(
-                f"{part.source.name}: a process that read it was killed, perhaps for its memory; --jobs 1 takes less"
-            ) from fault
+        found, count = result(part, future)
         before = lines.get(part.source, 0)
         lines[part.source] = before + count
         return Landed(part.source, found, before)
 
-    with progress(what, sum(source.size_bytes for source in sources)) as told:
-        pool = ProcessPoolExecutor(jobs, _context(), _prepare, (layout, work))
-        try:
-            for part in (part for source in sources for part in _parts(source, told)):
-                with _unheard():
-                    flying.append((part, pool.submit(_work, part)))
-                if len(flying) > PARTS_A_JOB * jobs:
-                    yield landed()
-            while flying:
+    with (
+        progress(what, sum(source.size_bytes for source in sources)) as told,
+        processes(jobs, _prepare, (layout, work)) as submit,
+    ):
+        for part in (part for source in sources for part in parts_of(source, told)):
+            flying.append((part, submit(_work, part)))
+            if len(flying) > PARTS_A_JOB * jobs:
                 yield landed()
-        except BaseException:  # nobody waits for what they do, and one that is just starting would miss its queue
-            for process in active_children():
-                process.terminate()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
+        while flying:
+            yield landed()
+
+
+def result(part: Part, future: Future[Found]) -> Found:
+    """What a process found in a part; Fault where it was killed."""
+    try:
+        return future.result()
+    except BrokenProcessPool as fault:
+        raise Fault(
+            f"{part.source.name}: a process that read it was killed, perhaps for its memory; --jobs 1 takes less"
+        ) from fault
+
+
+@contextmanager
+def processes(jobs: int, prepare: Callable[..., None], known: tuple[Any, ...]) -> Iterator[Submit]:
+    """A pool whose processes were told once what is `known`; none goes on after a failure."""
+    pool = ProcessPoolExecutor(jobs, _context(), prepare, known)
+
+    def submit(work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        with _unheard():
+            return pool.submit(work, *arguments)
+
+    try:
+        yield submit
+    except BaseException:  # nobody waits for what they do, and one that is just starting would miss its queue
+        for process in active_children():
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
@@ -121,7 +140,8 @@ def _context() -> BaseContext:
     return context
 
 
-def _parts(source: Input, told: Progress) -> Iterator[Part]:
+def parts_of(source: Input, told: Progress) -> Iterator[Part]:
+    """All of an input."""
     if source.form == "parquet":
         yield Part(source)
         told(source.size_bytes)
@@ -148,15 +168,18 @@ def _work(part: Part) -> tuple[Any, int]:
     """What was found, and how many lines the part has where its blocks do not know where they are."""
     ((layout, work),) = _prepared
     if part.source.form == "parquet":
-        return work.of(parquet.batches(part.source, layout, _untold)), 0
-    decode = Decoders(layout).decode
-    if part.reads is None:
-        return work.of(map(decode, part.blocks)), 0
-    counted = _Counted()
-    return work.of(map(decode, counted.each(blocks_between(part.source, *part.reads)))), counted.lines
+        return work.of(parquet.batches(part.source, layout, untold)), 0
+    decode, counted = Decoders(layout).decode, _Counted()
+    found = work.of(map(decode, counted.each(blocks_in(part))))
+    return found, 0 if part.reads is None else counted.lines
 
 
-def _untold(read_bytes: int) -> None:
+def blocks_in(part: Part) -> Iterator[Block]:
+    """Of a part that is text."""
+    return iter(part.blocks) if part.reads is None else blocks_between(part.source, *part.reads)
+
+
+def untold(read_bytes: int) -> None:
     """The parent tells of its progress."""
 
 

@@ -14,6 +14,15 @@ Block = TypeVar("Block")
 ROWS: Final = 131_072  # even the cuts at 0.1 % have 65 rows beyond them
 
 
+def wanted(offered: int, stride: int) -> slice:
+    """Of the items after so many, those that a stride asks for.
+
+    >>> wanted(5, 4)
+    slice(3, None, 4)
+    """
+    return slice(-offered % stride, None, stride)
+
+
 class Systematic(Generic[Block]):
     """Offer blocks of items in order; when the sample is full, every second item goes and the stride doubles.
 
@@ -29,7 +38,7 @@ class Systematic(Generic[Block]):
         self.stride = 1
         self._thin = thin
         self._most = most
-        self._offered = 0
+        self.offered = 0
         self._sizes: list[int] = []
         self._kept: list[Block] = []
 
@@ -41,7 +50,7 @@ class Systematic(Generic[Block]):
     @property
     def wanted(self) -> slice:
         """Of the items of the next block."""
-        return slice(-self._offered % self.stride, None, self.stride)
+        return wanted(self.offered, self.stride)
 
     def offer(self, block: Block, size: int) -> None:
         """Take what the sample wants of a block of `size` items."""
@@ -53,9 +62,23 @@ class Systematic(Generic[Block]):
         if kept:
             self._kept.append(wanted)
             self._sizes.append(kept)
-        self._offered += size
+        self.offered += size
         while sum(self._sizes) > self._most:
             self._halve()
+
+    def stride_after(self, offered: int) -> int:
+        """What the stride is once so many items have been offered."""
+        stride = self.stride
+        while len(range(0, offered, stride)) > self._most:
+            stride *= 2
+        return stride
+
+    def add_of(self, stride: int, some: Block, size: int) -> None:
+        """As `add` of `some` that another stride wants: a lesser one, or one that the sample will have after them."""
+        while self.stride < stride:
+            self._halve()
+        first = (self.wanted.start - wanted(self.offered, stride).start) // stride
+        self.add(some if stride == self.stride else self._thin(some, slice(first, None, self.stride // stride)), size)
 
     def _keep(self, block: Block, size: int, first: int, stride: int) -> None:
         if first < size:
