@@ -63,12 +63,14 @@ def chi_square_of_both(p: Any, q: Any) -> float:
 class Agreeing:
     """What a peer reports of texts, where its definition is known, is that of the counts that the first has told.
 
+    To what share of itself: a sketch is near it only.
+
     >>> counts = {"bins": ["a", "b"], "reference": [50, 50, 0], "live": [75, 25, 0], "kl_qp": 0.13}
-    >>> Agreeing({"peer": kl_pq}, 1e-3)({"ours": {"c0": counts}, "peer": {"c0": 0.1438}})
+    >>> Agreeing({"peer": (kl_pq, 1e-3)})({"ours": {"c0": counts}, "peer": {"c0": 0.1438}})
     """
 
-    def __init__(self, definitions: Mapping[str, Callable[[Any, Any], float]], within: float) -> None:
-        self._definitions, self._within = definitions, within
+    def __init__(self, definitions: Mapping[str, tuple[Callable[[Any, Any], float], float]]) -> None:
+        self._definitions = definitions
 
     def __call__(self, answers: Mapping[str, Any]) -> None:
         everything_reported(answers)
@@ -79,8 +81,9 @@ class Agreeing:
                 counts = counts[:, counts.any(axis=0)]
                 if not counts.all():  # what is new or gone is treated in as many ways as there are tools
                     continue
-                wanted, found = self._definitions[name](*counts), answer[feature]
-                assert abs(found - wanted) <= self._within * wanted, f"{name}, {feature}: {found}, ours {wanted}"
+                definition, within = self._definitions[name]
+                wanted, found = definition(*counts), answer[feature]
+                assert abs(found - wanted) <= within * wanted, f"{name}, {feature}: {found}, ours {wanted}"
 
 
 def untold(answers: Mapping[str, Any]) -> None:
