@@ -45,9 +45,11 @@ class _Distribution:
             schema, reference, self._pair(np.zeros(schema.width)).p, effect, independent(schema)
         )
 
-    def log_r(self, sums: Floats, _before: Floats, allowed: NDArray[np.bool_]) -> float:
-        """ln R, -inf if the drift is smaller than the effect; of the lags' counts, float64[L, width]."""
+    def log_r(self, sums: Floats, _before: Floats, allowed: NDArray[np.bool_], least: float) -> float:
+        """ln R, -inf if the drift is smaller than the effect or R too small; of the lags' counts, float64[L, width]."""
         found = weighed(self._tolerance.log_e(sums), LAGS, allowed[:, None])
+        if found.log_r[0] < least:  # how large the drift is takes as long again
+            return -math.inf
         pair = self._pair(sums[np.searchsorted(LAGS, found.lag[0])])
         return float(found.log_r[0]) if debiased(pair, noise(pair))[0] >= self._effect else -math.inf
 
@@ -63,7 +65,7 @@ class _Mean:
     def __init__(self, schema: Schema, _reference: Floats, effect: float) -> None:
         self._schema, self._scores, self._effect = schema, middles(schema), effect
 
-    def log_r(self, sums: Floats, before: Floats, allowed: NDArray[np.bool_]) -> float:
+    def log_r(self, sums: Floats, before: Floats, allowed: NDArray[np.bool_], _least: float) -> float:
         """ln R of the lags since which the mean has risen by the effect or more, each as a feature of one look."""
         now, then = moments(self._schema, np.stack((sums, before)), self._scores)[0]
         large = np.flatnonzero(allowed & ((now - then)[:, 0] >= self._effect))
@@ -96,7 +98,7 @@ class _Weighing:
         totals = np.array(self._totals, float)
         before = totals[np.maximum(len(totals) - 1 - LAGS, 0)]
         sums = totals[-1] - before
-        log_r = self._bet.log_r(sums, before, self._panes >= LAGS)
+        log_r = self._bet.log_r(sums, before, self._panes >= LAGS, self._log_a - LOG_WARNING)
         return log_r >= self._log_a, log_r >= self._log_a - LOG_WARNING
 
 

@@ -5,15 +5,15 @@ Law: whoever brings own bins (quantiles by another rule) is counted again in the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pyarrow.parquet as pq
-from scipy.stats import entropy
+from scipy.stats import chi2_contingency, chisquare, entropy
 
-from tests.benchmarks.contenders.common import NUMERIC, PSEUDOCOUNT
+from tests.benchmarks.contenders.common import NUMERIC, PSEUDOCOUNT, TEXTS
 
 AT_AN_EDGE: Final = 2  # values of a million that a compiled histogram, which divides, may put next door
 
@@ -44,6 +44,46 @@ def everything_reported(answers: Mapping[str, Any]) -> None:
         figures = [each["kl_qp"] if isinstance(each, dict) else each for each in _values(answer)]
         assert figures, f"{name} reports nothing"
         assert np.isfinite(np.array(figures, dtype=np.float64)).all(), f"{name} reports {figures}"
+
+
+def kl_pq(p: Any, q: Any) -> float:
+    return float(entropy(p, q))
+
+
+def chi_square(p: Any, q: Any) -> float:
+    """Of live counts, where the reference's shares are what is expected."""
+    return float(chisquare(q, p / p.sum() * q.sum()).statistic)
+
+
+def chi_square_of_both(p: Any, q: Any) -> float:
+    """Whether both are draws from the same."""
+    return float(chi2_contingency(np.stack((p, q))).statistic)
+
+
+class Agreeing:
+    """What a peer reports of texts, where its definition is known, is that of the counts that the first has told.
+
+    To what share of itself: a sketch is near it only.
+
+    >>> counts = {"bins": ["a", "b"], "reference": [50, 50, 0], "live": [75, 25, 0], "kl_qp": 0.13}
+    >>> Agreeing({"peer": (kl_pq, 1e-3)})({"ours": {"c0": counts}, "peer": {"c0": 0.1438}})
+    """
+
+    def __init__(self, definitions: Mapping[str, tuple[Callable[[Any, Any], float], float]]) -> None:
+        self._definitions = definitions
+
+    def __call__(self, answers: Mapping[str, Any]) -> None:
+        everything_reported(answers)
+        (_, first), *others = answers.items()
+        for name, answer in others:
+            for feature in set(TEXTS) & first.keys() if name in self._definitions else ():
+                counts = np.array([first[feature][side] for side in ("reference", "live")], dtype=np.float64)
+                counts = counts[:, counts.any(axis=0)]
+                if not counts.all():  # what is new or gone is treated in as many ways as there are tools
+                    continue
+                definition, within = self._definitions[name]
+                wanted, found = definition(*counts), answer[feature]
+                assert abs(found - wanted) <= within * wanted, f"{name}, {feature}: {found}, ours {wanted}"
 
 
 def untold(answers: Mapping[str, Any]) -> None:

@@ -17,5 +17,5 @@ class Size:
     seconds: float  # under load
 
 
-FULL: Final = Size(1_000_000, 100_000, 5, 1, 20_000, 100, 4.0)
+FULL: Final = Size(1_000_000, 100_000, 5, 1, 50_000, 100, 4.0)
 SHORT: Final = Size(3_000, 2_000, 1, 0, 200, 2, 0.2)

@@ -96,6 +96,10 @@ def test_who_does_not_take_part_is_in_the_table_with_the_reason() -> None:
 WRONG: Mapping[str, tuple[Any, Any]] = {
     "same": (checks.same, {"a": {"counts": [1, 2]}, "b": {"counts": [2, 1]}}),
     "inside": (checks.same_inside, {"a": {"counts": [5, 9, 1, 5]}, "b": {"counts": [6, 7]}}),
+    "agreeing": (
+        checks.Agreeing({"b": (checks.kl_pq, 1e-3)}),
+        {"a": {"c0": {"reference": [50, 50], "live": [75, 25], "kl_qp": 0.13}}, "b": {"c0": 0.144}},
+    ),
     "reported": (checks.everything_reported, {"a": {"x": 0.1}, "b": {"x": float("nan")}}),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,13 @@ def blocks_of(folder: Path, block_bytes: int) -> list[bytes]:
         pieces.append(data[low:high])
         low = high
     return pieces
+
+
+def events_of(folder: Path, events: int) -> list[dict[str, Any]]:
+    """The first live records, as a program makes them: all of the same keys, the values of one side by side."""
+    lines = (folder / "live.ndjson").read_bytes().splitlines()[:events]
+    found: list[dict[str, Any]] = json.loads(b"[" + b",".join(lines) + b"]")
+    return found
 
 
 def resident_mb() -> float:

@@ -12,6 +12,7 @@ import numpy as np
 
 import driftmon
 from driftmon.stats.edges import FeatureSpec
+from tests.benchmarks.contenders.common import events_of
 from tests.benchmarks.contenders.frames import load_frames
 
 
@@ -81,12 +82,13 @@ def compare_batches(state: Any) -> tuple[int, Any]:
 
 
 def told_divergences(report: Any) -> Any:
-    return dict(zip(report.schema.names, report.pairs[0].kl_qp().tolist(), strict=True))
+    names = report.schema.names
+    return {name: report.value(0, at, "kl_divergence", direction="q_p") for at, name in enumerate(names)}
 
 
 def load_events(folder: Path, events: int) -> Any:
-    reference, live = load_frames(folder, "object")
-    return driftmon.reference_of(reference), live.head(events).to_dict("records")
+    reference, _ = load_frames(folder, "object")
+    return driftmon.reference_of(reference), events_of(folder, events)
 
 
 def observe(state: Any) -> tuple[int, Any]:

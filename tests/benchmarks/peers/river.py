@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from river import drift, sketch
 
-from tests.benchmarks.contenders.common import NUMERIC, TEXTS
+from tests.benchmarks.contenders.common import NUMERIC, TEXTS, events_of
 
 BINS = 64
 Histogram: Any = sketch.Histogram  # river is not typed
 ADWIN: Any = drift.ADWIN
-
-
-def load(folder: Path, events: int) -> Any:
-    return pd.read_parquet(folder / "live.parquet").head(events).to_dict("records")
 
 
 def histograms(events: Any) -> tuple[int, Any]:
@@ -48,4 +42,4 @@ def told_adwin(detectors: Any) -> Any:
     return {name: one.width for name, one in detectors.items()}
 
 
-TASKS = {"histograms": (load, histograms, told_histograms), "adwin": (load, adwin, told_adwin)}
+TASKS = {"histograms": (events_of, histograms, told_histograms), "adwin": (events_of, adwin, told_adwin)}

@@ -10,6 +10,8 @@ import whylogs as why
 from whylogs.core import DatasetProfile
 from whylogs.viz.drift.column_drift_algorithms import calculate_drift_scores
 
+from tests.benchmarks.contenders.common import events_of
+
 
 def frames(folder: Path) -> Any:
     return [pd.read_parquet(folder / f"{name}.parquet") for name in ("reference", "live")]
@@ -35,11 +37,6 @@ def track_batches(state: Any) -> tuple[int, Any]:
     return len(parts), calculate_drift_scores(profile.view(), reference)
 
 
-def load_events(folder: Path, events: int) -> Any:
-    _, live = frames(folder)
-    return live.head(events).to_dict("records")
-
-
 def track_rows(rows: Any) -> tuple[int, Any]:
     profile = DatasetProfile()
     for row in rows:
@@ -58,5 +55,5 @@ def told_counts(view: Any) -> Any:
 TASKS = {
     "frames": (frames, compare_frames, told),
     "batches": (load_batches, track_batches, told),
-    "events": (load_events, track_rows, told_counts),
+    "events": (events_of, track_rows, told_counts),
 }
