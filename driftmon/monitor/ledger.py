@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from driftmon.monitor.arrival import Rows
+from driftmon.monitor.arrival import Mask
 from driftmon.monitor.batch import Batch, Times
 from driftmon.monitor.panes import Ring, View, Window, finest_pane_ms
 from driftmon.monitor.snapshot import Snapshot
@@ -69,7 +69,7 @@ class Ledger:
         """int64[width] since the beginning."""
         return self._total[: self.schema.width]
 
-    def note(self, batch: Batch, kept: Rows | None, came_ms: int | Times) -> None:
+    def note(self, batch: Batch, kept: Mask | None, came_ms: int | Times) -> None:
         """What counts do not say of the rows kept, None is all: why values were unreadable, when a feature was there.
 
         `came_ms`: when they came, or when each did.
@@ -87,7 +87,7 @@ class Ledger:
                 self.invalid[(name, reason)] = self.invalid.get((name, reason), 0) + times
         self._note_seen(batch, kept, came_ms)
 
-    def _note_seen(self, batch: Batch, kept: Rows | None, came_ms: int | Times) -> None:
+    def _note_seen(self, batch: Batch, kept: Mask | None, came_ms: int | Times) -> None:
         """The newest row kept of each feature that is there, or need not be."""
         place, skips = self.schema.place, self.schema.skips
         came = np.broadcast_to(np.asarray(came_ms, dtype=np.int64), (batch.rows,))

@@ -105,8 +105,8 @@ class Watermark:
 
     def timely(self, times_ms: Times) -> Times:
         """Those whose pane has not closed when they come, by the rule of the monitor."""
-        kept = arrive(times_ms, None, self._mark_ms, self._lateness_ms, self._pane_ms).kept
-        return times_ms if kept is None else times_ms[kept]
+        came = arrive(times_ms, None, self._mark_ms, self._lateness_ms, self._pane_ms)
+        return times_ms if came.whole else times_ms[came.kept]
 
     def advance(self, times_ms: Times) -> None:
         last = int(times_ms.max()) - self._lateness_ms
