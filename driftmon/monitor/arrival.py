@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from driftmon.monitor.batch import Batch, Receipt, Times
 from driftmon.stats.schema import Codes
 
-Rows: TypeAlias = NDArray[np.bool_]
+Mask: TypeAlias = NDArray[np.bool_]
 
 FUTURE_MS: Final = 60_000  # a record further ahead of the wall clock has a wrong clock, or a wrong unit
 NEVER_MS: Final = -(2**62)
@@ -26,70 +26,76 @@ NEVER_MS: Final = -(2**62)
 
 @dataclass(frozen=True)
 class Arrival:
-    """Of a batch of `rows`: bool[rows] too far ahead, and late, None where no row is; `watermark_ms` after it (None: no
-    record yet).
+    """bool[rows] each: too far ahead, and late; None where no row is. `watermark_ms` after the batch (None: no record).
 
     `marks_ms`: the watermark after each row, where no other clock tells when it came.
     """
 
     rows: int
     watermark_ms: int | None
-    future: Rows | None = None
-    late: Rows | None = None
+    future: Mask | None = None
+    late: Mask | None = None
     marks_ms: Times | None = None
 
+    @property
+    def whole(self) -> bool:
+        """All rows are kept."""
+        return self.future is None and self.late is None
+
     @cached_property
-    def kept(self) -> Rows | None:
-        """bool[rows], None: all. Mostly it is, and then nothing is made per row."""
-        if self.future is None or self.late is None:
-            wrong = self.late if self.future is None else self.future
-            return None if wrong is None else ~wrong
-        return ~(self.future | self.late)
+    def kept(self) -> Mask:
+        kept = np.ones(self.rows, dtype=np.bool_)
+        for refused in (self.future, self.late):
+            if refused is not None:
+                kept &= ~refused
+        return kept
 
     def receipt(self, batch: Batch) -> Receipt:
         """What became of the batch; rows of `extra` are told apart."""
-        rejected, future, late = dict(batch.rejected), _many(self.future), _many(self.late)
+        rejected, future = dict(batch.rejected), _times(self.future)
         if future:
             rejected["future"] = rejected.get("future", 0) + future
         if batch.extra is None:
+            late = _times(self.late)
             return Receipt(self.rows - future - late, late, rejected)
-        late_pairs = 0 if self.late is None else _many(self.late & batch.extra)
-        own = ~batch.extra if self.kept is None else ~batch.extra & self.kept
-        return Receipt(_many(own), late - late_pairs, rejected, late_pairs)
+        own, late_rows = ~batch.extra, np.zeros(self.rows, dtype=np.bool_) if self.late is None else self.late
+        late_pairs = int((late_rows & batch.extra).sum())
+        return Receipt(int((self.kept & own).sum()), int((late_rows & own).sum()), rejected, late_pairs)
 
 
-def _many(rows: Rows | None) -> int:
-    return 0 if rows is None else int(np.count_nonzero(rows))
-
-
-def _some(rows: Rows) -> Rows | None:
-    return rows if rows.any() else None
+def _times(refused: Mask | None) -> int:
+    return 0 if refused is None else int(refused.sum())
 
 
 def arrive(times_ms: Times, now_ms: int | None, watermark_ms: int | None, lateness_ms: int, pane_ms: int) -> Arrival:
     """A row is late when its pane ended at or before the watermark of its moment; `now_ms` None: no row is too early.
 
-    >>> arrive(np.array([10, 130, 50, 190]), None, None, lateness_ms=0, pane_ms=60).late.tolist()
-    [False, False, True, False]
+    >>> arrive(np.array([10, 130, 50, 190]), None, None, lateness_ms=0, pane_ms=60).kept.tolist()
+    [True, True, False, True]
     """
-    future = None if now_ms is None else _some(times_ms > now_ms + FUTURE_MS)
+    future = _some(times_ms > now_ms + FUTURE_MS) if now_ms is not None else None
     marks = times_ms - lateness_ms
-    marks = np.maximum.accumulate(marks if future is None else np.where(future, NEVER_MS, marks))
-    marks = np.maximum(marks, NEVER_MS if watermark_ms is None else watermark_ms)
+    if future is not None:
+        marks[future] = NEVER_MS
+    marks = np.maximum(np.maximum.accumulate(marks), NEVER_MS if watermark_ms is None else watermark_ms)
     late = None
     if pane_ms:
-        closed = (times_ms // pane_ms + 1) * pane_ms <= marks
-        late = _some(closed if future is None else closed & ~future)
+        over = (times_ms // pane_ms + 1) * pane_ms <= marks
+        late = _some(over if future is None else over & ~future)
     last = int(marks[-1]) if len(marks) else NEVER_MS
-    came_ms = marks if now_ms is None else None
-    return Arrival(len(times_ms), watermark_ms if last == NEVER_MS else last, future, late, came_ms)
+    watermark_ms = watermark_ms if last == NEVER_MS else last
+    return Arrival(len(times_ms), watermark_ms, future, late, marks if now_ms is None else None)
 
 
-def panes_of(times_ms: Times | None, rows: int, now_ms: int, pane_ms: int) -> Times:
-    """int64[rows]: the pane of each; without times of their own that of `now_ms`."""
+def _some(refused: Mask) -> Mask | None:
+    return refused if refused.any() else None
+
+
+def panes_of(times_ms: Times | None, kept: NDArray[np.bool_], now_ms: int, pane_ms: int) -> Times:
+    """int64[rows kept]: the pane of each; without times of their own that of `now_ms`."""
     if not pane_ms:
-        return np.zeros(rows, dtype=np.int64)
-    return np.full(rows, now_ms // pane_ms) if times_ms is None else times_ms // pane_ms
+        return np.zeros(int(kept.sum()), dtype=np.int64)
+    return np.full(int(kept.sum()), now_ms // pane_ms) if times_ms is None else times_ms[kept] // pane_ms
 
 
 def by_pane(codes: Codes, panes: Times) -> Iterator[tuple[int, Codes]]:

@@ -14,7 +14,6 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from driftmon.monitor.arrival import Rows
 from driftmon.monitor.batch import Batch, Times
 from driftmon.monitor.panes import PANES, Window
 from driftmon.monitor.rules import Rule
@@ -71,11 +70,9 @@ class Flags:
     def watching(self) -> bool:
         return bool(self._watches)
 
-    def observe(self, batch: Batch, codes: Codes, kept: Rows | None, now_ms: int | None, log_p: Floats) -> None:
-        """Rows that were just counted, `kept` of the batch (None: all); `now_ms` None where each has its own time.
-
-        A row counts once, whatever its weight: rows that were left out by chance change no distribution.
-        """
+    def observe(self, batch: Batch, codes: Codes, kept: NDArray[np.bool_], now_ms: int | None, log_p: Floats) -> None:
+        """Rows that were just counted; `now_ms` None where each has its own time. A row counts once, whatever its
+        weight: rows that were left out by chance change no distribution."""
         if not self._watches or not batch.rows:
             return
         times_ms = batch.times_ms if now_ms is None else np.broadcast_to(np.int64(now_ms), (batch.rows,))
@@ -88,7 +85,7 @@ class Flags:
                 values = _surprisal(codes[feature], log_p) if of == "surprisal" else _numbers(column, batch.rows)
                 if of == "error":
                     values = _errors(column, values)
-                there = np.isfinite(values) if kept is None else kept & np.isfinite(values)
+                there = kept & np.isfinite(values)
                 series[feature, of] = (values[there], times_ms[there])
             watch.take(*series[feature, of])
 

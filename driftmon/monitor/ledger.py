@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from driftmon.monitor.arrival import Rows
 from driftmon.monitor.batch import Batch, Times
 from driftmon.monitor.panes import Ring, View, Window, finest_pane_ms
 from driftmon.monitor.snapshot import Snapshot
@@ -69,25 +69,26 @@ class Ledger:
         """int64[width] since the beginning."""
         return self._total[: self.schema.width]
 
-    def note(self, batch: Batch, kept: Rows | None, came_ms: int | Times) -> None:
-        """What counts do not say of the rows kept, None is all: why values were unreadable, when a feature was there.
+    def note(self, batch: Batch, kept: NDArray[np.bool_] | None, came_ms: int | Times) -> None:
+        """What counts do not say of the rows kept: why values were unreadable, when a feature was last there.
 
-        `came_ms`: when they came, or when each did.
+        `came_ms`: when they came, or when each did. `kept` None: all rows.
         """
-        if not batch.rows or (kept is not None and not kept.any()):
+        if not (batch.rows if kept is None else kept.any()):
             return
-        times_ms = batch.times_ms if kept is None or batch.times_ms is None else batch.times_ms[kept]
-        oldest_ms = int((np.asarray(came_ms) if times_ms is None else times_ms).min())
+        came = came_ms if batch.times_ms is None else batch.times_ms if kept is None else batch.times_ms[kept]
+        oldest_ms = came if isinstance(came, int) else int(came.min())
         self.first_ms = oldest_ms if self.first_ms is None else min(self.first_ms, oldest_ms)
         for name, column in batch.columns.items():
             for reason, rows in column.invalid.items():
-                those = len(rows) if kept is None else int(kept[np.asarray(rows, dtype=np.int64)].sum())
-                if not (times := those * batch.weight):
-                    continue
-                self.invalid[(name, reason)] = self.invalid.get((name, reason), 0) + times
+                times = (
+                    len(rows) if kept is None else int(kept[np.asarray(rows, dtype=np.int64)].sum())
+                ) * batch.weight
+                if times:
+                    self.invalid[(name, reason)] = self.invalid.get((name, reason), 0) + times
         self._note_seen(batch, kept, came_ms)
 
-    def _note_seen(self, batch: Batch, kept: Rows | None, came_ms: int | Times) -> None:
+    def _note_seen(self, batch: Batch, kept: NDArray[np.bool_] | None, came_ms: int | Times) -> None:
         """The newest row kept of each feature that is there, or need not be."""
         place, skips = self.schema.place, self.schema.skips
         came = np.broadcast_to(np.asarray(came_ms, dtype=np.int64), (batch.rows,))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from driftmon.daemon.promises import family
 from driftmon.daemon.settings import Config, StreamSettings
@@ -79,7 +80,7 @@ class Replay:
         tally.late += receipt.late
         tally.rejected += sum(receipt.rejected.values())
         if batch.rows and batch.times_ms is not None:
-            timely = self._mark.timely(batch.times_ms)
+            timely = batch.times_ms[self._mark.timely(batch.times_ms)]
             if len(timely):
                 first, last = int(timely.min()), int(timely.max())
                 tally.from_ms = first if tally.from_ms is None else min(tally.from_ms, first)
@@ -103,10 +104,9 @@ class Watermark:
     def now_ms(self) -> int:
         return self._mark_ms or 0
 
-    def timely(self, times_ms: Times) -> Times:
-        """Those whose pane has not closed when they come, by the rule of the monitor."""
-        kept = arrive(times_ms, None, self._mark_ms, self._lateness_ms, self._pane_ms).kept
-        return times_ms if kept is None else times_ms[kept]
+    def timely(self, times_ms: Times) -> NDArray[np.bool_]:
+        """bool[rows]: those whose pane has not closed when they come, by the rule of the monitor."""
+        return arrive(times_ms, None, self._mark_ms, self._lateness_ms, self._pane_ms).kept
 
     def advance(self, times_ms: Times) -> None:
         last = int(times_ms.max()) - self._lateness_ms

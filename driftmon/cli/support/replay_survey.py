@@ -74,7 +74,7 @@ def survey(batches: Iterable[Batch], kinds: Mapping[str, str], mark: Watermark) 
     for batch in batches:
         rows += batch.rows
         if batch.times_ms is not None and batch.rows:
-            timely = mark.timely(batch.times_ms)
+            timely = batch.times_ms[mark.timely(batch.times_ms)]
             if len(timely):
                 first_ms, last_ms = min(first_ms, int(timely.min())), max(last_ms, int(timely.max()))
             mark.advance(batch.times_ms)
