@@ -15,6 +15,7 @@ from scipy.stats import chi2_contingency, chisquare, entropy
 
 from tests.benchmarks.contenders.common import NUMERIC, PSEUDOCOUNT, TEXTS
 
+RARE: Final = 100  # rows of a word
 AT_AN_EDGE: Final = 2  # values of a million that a compiled histogram, which divides, may put next door
 
 
@@ -65,7 +66,7 @@ class Agreeing:
 
     To what share of itself: a sketch is near it only.
 
-    >>> counts = {"bins": ["a", "b"], "reference": [50, 50, 0], "live": [75, 25, 0], "kl_qp": 0.13}
+    >>> counts = {"bins": ["a", "b"], "reference": [500, 500, 0], "live": [750, 250, 0], "kl_qp": 0.13}
     >>> Agreeing({"peer": (kl_pq, 1e-3)})({"ours": {"c0": counts}, "peer": {"c0": 0.1438}})
     """
 
@@ -79,7 +80,7 @@ class Agreeing:
             for feature in set(TEXTS) & first.keys() if name in self._definitions else ():
                 counts = np.array([first[feature][side] for side in ("reference", "live")], dtype=np.float64)
                 counts = counts[:, counts.any(axis=0)]
-                if not counts.all():  # what is new or gone is treated in as many ways as there are tools
+                if counts.min() < RARE:  # those are treated in as many ways as there are tools
                     continue
                 definition, within = self._definitions[name]
                 wanted, found = definition(*counts), answer[feature]

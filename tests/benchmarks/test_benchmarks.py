@@ -98,7 +98,7 @@ WRONG: Mapping[str, tuple[Any, Any]] = {
     "inside": (checks.same_inside, {"a": {"counts": [5, 9, 1, 5]}, "b": {"counts": [6, 7]}}),
     "agreeing": (
         checks.Agreeing({"b": (checks.kl_pq, 1e-3)}),
-        {"a": {"c0": {"reference": [50, 50], "live": [75, 25], "kl_qp": 0.13}}, "b": {"c0": 0.144}},
+        {"a": {"c0": {"reference": [500, 500], "live": [750, 250], "kl_qp": 0.13}}, "b": {"c0": 0.144}},
     ),
     "reported": (checks.everything_reported, {"a": {"x": 0.1}, "b": {"x": float("nan")}}),
 }
