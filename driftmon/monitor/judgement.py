@@ -25,7 +25,6 @@ from driftmon.stats.divergences import Pair, kl_qp
 from driftmon.stats.special import ndtri
 
 TOP_BINS: Final = 3
-ONE_LOOK_LEVEL: Final = 0.999
 MEANS: Final[Mapping[tuple[str, ...], Mean]] = {  # thresholds on these are about a mean: what raises it is to blame
     ("mean_surprisal",): "surprisal",
     ("cross_entropy", "q_p"): "surprisal",
