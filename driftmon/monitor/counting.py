@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from driftmon.monitor.arrival import Arrival, by_pane, panes_of
 from driftmon.monitor.batch import Batch, Times
@@ -26,24 +25,26 @@ def count(
     batch: Batch, arrival: Arrival, now_ms: int, times_ms: Times | None, ledger: Ledger, flags: Flags, log_p: Floats
 ) -> None:
     """`times_ms` of the rows, None where all are of `now_ms`. All or nothing: it fails before anything has changed."""
-    schema, kept = ledger.schema, arrival.kept
-    pane = None if flags.watching else _one_pane(kept, now_ms, times_ms, ledger.pane_ms)
+    schema = ledger.schema
+    pane = None if flags.watching else _one_pane(arrival, now_ms, times_ms, ledger.pane_ms)
     if pane is not None:
         codes, counted = NO_CODES, iter([(pane, schema.counts(batch.columns, batch.rows))])
     else:
         codes = schema.codes(batch.columns, batch.rows)
-        panes = panes_of(times_ms, kept, now_ms, ledger.pane_ms)
-        counted = _by_pane(schema, codes if kept.all() else codes[:, kept], panes)
+        panes = panes_of(times_ms, arrival.kept, now_ms, ledger.pane_ms)
+        counted = _by_pane(schema, codes if arrival.whole else codes[:, arrival.kept], panes)
     for pane, counts in counted:
         ledger.add(pane, *weighed(counts, batch.weight, schema.width))
     ledger.watermark_ms = arrival.watermark_ms
-    ledger.note(batch, kept, now_ms if arrival.marks_ms is None else arrival.marks_ms)
-    flags.observe(batch, codes, kept, None if times_ms is not None else now_ms, log_p)
+    came_ms = now_ms if arrival.marks_ms is None else arrival.marks_ms
+    ledger.note(batch, None if arrival.whole else arrival.kept, came_ms)
+    if flags.watching:
+        flags.observe(batch, codes, arrival.kept, None if times_ms is not None else now_ms, log_p)
 
 
-def _one_pane(kept: NDArray[np.bool_], now_ms: int, times_ms: Times | None, pane_ms: int) -> int | None:
+def _one_pane(arrival: Arrival, now_ms: int, times_ms: Times | None, pane_ms: int) -> int | None:
     """The pane of all rows, if all are kept and of one; without times of their own nothing is made per row."""
-    if not len(kept) or not kept.all():
+    if not arrival.rows or not arrival.whole:
         return None
     if times_ms is None or not pane_ms:
         return now_ms // pane_ms if pane_ms else 0

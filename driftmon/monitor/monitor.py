@@ -114,7 +114,7 @@ class Monitor:
         return self._count(batch, now_ms)
 
     def _count(self, batch: Batch, now_ms: int | None) -> Receipt:
-        arrival = Arrival.of_all(batch.rows, self._ledger.watermark_ms)
+        arrival = Arrival(batch.rows, self._ledger.watermark_ms)
         times_ms = batch.own_times_ms(self.stream) if self.event_time and batch.rows else None
         if times_ms is not None:
             arrival = arrive(times_ms, now_ms, self._ledger.watermark_ms, self._lateness_ms, self._pane_ms)

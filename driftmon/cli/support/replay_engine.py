@@ -106,7 +106,7 @@ class Watermark:
 
     def timely(self, times_ms: Times) -> NDArray[np.bool_]:
         """bool[rows]: those whose pane has not closed when they come, by the rule of the monitor."""
-        return ~arrive(times_ms, None, self._mark_ms, self._lateness_ms, self._pane_ms).late
+        return arrive(times_ms, None, self._mark_ms, self._lateness_ms, self._pane_ms).kept
 
     def advance(self, times_ms: Times) -> None:
         last = int(times_ms.max()) - self._lateness_ms
