@@ -6,14 +6,16 @@ Structs become values a few hundred at a time, while they are in the processor's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
+from driftmon.formats.gathered import Gathered
 from driftmon.formats.records import Record
 from driftmon.formats.rejections import RecordError, Rejections
 from driftmon.formats.rows import Rows
 from driftmon.formats.structs import Values
+from driftmon.stats.columns import Column
 
 MAP_ROWS: Final = 7
 STRUCTS: Final = 256  # at hand at most, about
@@ -35,8 +37,10 @@ class Found:
         self.kept = 0  # of the rows, those whose values are
         self.maps: dict[int, Record] = {}  # by place among these
         self.rejections = Rejections()
-        self._values = self.reader.no_values()
         self._structs: list[Any] = []
+        dense = self.reader.dense
+        self.gathered = None if dense is None else Gathered(dense)  # while there is nothing else
+        self._values = self.reader.no_values() if self.gathered is None else {}
         self._lines: list[Sequence[int]] = []
 
     @property
@@ -52,9 +56,16 @@ class Found:
     @property
     def values(self) -> Values:
         """Of each row that is kept."""
+        self._pour()
         self.reader.extend(self._values, self._structs)
         self._structs = []
         return self._values
+
+    def columns(self) -> Mapping[str, Column]:
+        """Of the rows kept, and given away."""
+        if self.gathered is not None and (together := self.reader.together(self.gathered)) is not None:
+            return together
+        return self.reader.columns(self.values, self.maps)
 
     def some(self, rows: Sequence[int]) -> tuple[Values, dict[int, Record]]:
         """Values and maps of these among the rows kept."""
@@ -65,6 +76,24 @@ class Found:
         """One struct a line from here on."""
         self._add(structs, range(self.line, self.line + len(structs)))
         self.line += len(structs)
+
+    def add_dense(self, structs: Sequence[Any]) -> None:
+        """The same, of `gathered.dense`."""
+        some = self._kept(structs)
+        if some and self.gathered is not None:
+            self.gathered.add(some)
+        self._note(structs, range(self.line, self.line + len(structs)), some)
+        self.line += len(structs)
+
+    def add_sparse(self, rows: Sequence[Record]) -> bool:
+        """The same, of `gathered.dense.sparse`; False where they must be read otherwise: if not all are looked at."""
+        if self.gathered is None or self._wanted != EVERY:
+            return False
+        if not self.gathered.add_sparse(rows, self.reader.most_fields):
+            return False
+        self._note(rows, range(self.line, self.line + len(rows)), rows)
+        self.line += len(rows)
+        return True
 
     def take(self, value: Any) -> None:
         """Add a JSON value of this line if it is a record; a line may hold several, in an array."""
@@ -80,12 +109,27 @@ class Found:
             self.maps[self.kept] = record
         self._add((self.reader.empty,), (self.line,))
 
-    def _add(self, structs: Sequence[Any], lines: Sequence[int]) -> None:
+    def _kept(self, structs: Sequence[Any]) -> Sequence[Any]:
+        if self._wanted == EVERY:
+            return structs
         start, step = self._wanted.start - self.rows, self._wanted.step
-        some = structs[start if start >= 0 else start % step :: step]
-        self.rows += len(structs)
+        return structs[start if start >= 0 else start % step :: step]
+
+    def _note(self, rows: Sequence[Any], lines: Sequence[int], some: Sequence[Any]) -> None:
+        self.rows += len(rows)
         self.kept += len(some)
         self._lines.append(lines)
+
+    def _pour(self) -> None:
+        """Go on without the array."""
+        if self.gathered is not None:
+            self._values = self.gathered.values()
+            self.gathered = None
+
+    def _add(self, structs: Sequence[Any], lines: Sequence[int]) -> None:
+        self._pour()
+        some = self._kept(structs)
+        self._note(structs, lines, some)
         self._structs += some
         if len(self._structs) >= STRUCTS:
             self.reader.extend(self._values, self._structs)

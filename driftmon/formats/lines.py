@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
+
+LINE_END: Final = np.uint8(ord("\n"))
+OPENER: Final = np.uint8(ord("{"))
 NOT_OPENERS: Final = bytes(byte for byte in range(256) if byte not in b"{[\n")
 ONE_OPENER: Final = bytes.maketrans(b"[", b"{")
 NOT_MARKS: Final = bytes(byte for byte in range(256) if byte not in b"{[\n:")
@@ -38,20 +42,28 @@ def is_text(piece: bytes) -> bool:
     return True
 
 
-def flat_lines(piece: bytes) -> int:
-    """How many lines there are, if each begins with the only brace or bracket that opens in it; else 0.
+def records_by_line(piece: bytes) -> int:
+    """How many lines there are, if each begins with a brace; else 0.
 
-    If they are JSON, one record for each of these braces, then a line is a record: no text can hold a line end.
+    If they are JSON, and as many maps with none within them, then a line is a record: no text can hold a line end.
 
-    >>> flat_lines(b'{"a":1}\\n{"b":2}'), flat_lines(b'{}{}\\n{"a":\\n1}\\n'), flat_lines(b'{"a":{}}\\n')
+    >>> records_by_line(b'{"a":1}\\n{"b":2}'), records_by_line(b'{}{}\\n{"a":\\n1}\\n'), records_by_line(b"{}\\n\\n")
     (2, 0, 0)
-    >>> flat_lines(b'{"a":1}\\n{"a"\\n:1} {"a":2}\\n')
-    0
     """
-    openers = piece.translate(None, NOT_OPENERS).removesuffix(b"\n") + b"\n"
-    count = len(openers) // 2
-    at_starts = piece[:1] == b"{" and piece.count(b"\n{") == count - 1
-    return count if openers == b"{\n" * count and at_starts else 0
+    marks = np.frombuffer(piece, np.uint8)
+    ends = marks == LINE_END
+    lines = int(np.count_nonzero(ends)) + (not piece.endswith(b"\n"))
+    starts = piece.startswith(b"{") + int(np.count_nonzero(ends[:-1] & (marks[1:] == OPENER)))
+    return lines if lines == starts else 0
+
+
+def flat(piece: bytes, records: int) -> bool:
+    """Whether no map or list begins in so many records but themselves.
+
+    >>> flat(b'{"a":1}\\n{"b":2}', 2), flat(b'{"a":[]}\\n', 1), flat(b'{"a":{}}\\n', 1)
+    (True, False, False)
+    """
+    return b"[" not in piece and piece.count(b"{") == records
 
 
 def few_fields(piece: bytes, most: int) -> bool:
@@ -60,7 +72,7 @@ def few_fields(piece: bytes, most: int) -> bool:
     >>> few_fields(b'{"a":1,"b":2}\\n{}', 2), few_fields(b'{"a":1,"b":{"c":3}}\\n{}', 2)
     (True, False)
     """
-    return _all_within(piece, FIELD_BYTES * most) or b":" * (most + 1) not in piece.translate(None, NOT_COLONS)
+    return all_within(piece, FIELD_BYTES * most) or b":" * (most + 1) not in piece.translate(None, NOT_COLONS)
 
 
 def shallow(piece: bytes, depth: int) -> bool:
@@ -72,10 +84,10 @@ def shallow(piece: bytes, depth: int) -> bool:
     return b"{" * (depth + 1) not in piece.translate(ONE_OPENER, NOT_OPENERS)
 
 
-def _all_within(piece: bytes, most: int) -> bool:
+def all_within(piece: bytes, most: int) -> bool:
     """Whether no line is longer; in jumps of that length.
 
-    >>> _all_within(b"1234\\n12\\n1234\\n", 4), _all_within(b"12\\n12345\\n", 4), _all_within(b"12345", 4)
+    >>> all_within(b"1234\\n12\\n1234\\n", 4), all_within(b"12\\n12345\\n", 4), all_within(b"12345", 4)
     (True, False, False)
     """
     start = 0

@@ -13,14 +13,21 @@ from typing import Any, Final
 
 from driftmon.formats import records, times
 from driftmon.formats.arrays import Arrays
+from driftmon.formats.dense import Dense
 from driftmon.formats.found import EVERY, Found
 from driftmon.formats.layout import Bounds, Layout
-from driftmon.formats.lines import few_fields, flat_lines, is_text, pieces, shallow
+from driftmon.formats.lines import all_within, few_fields, flat, is_text, pieces, records_by_line, shallow
 from driftmon.formats.rejections import RecordError
 from driftmon.formats.rows import Rows
 from driftmon.formats.structs import MISFIT
+from driftmon.formats.words import Lexicon
 from driftmon.monitor.batch import Batch, Times
 
+PIECE_BYTES: Final = 256 * 1024  # of long lines are read at once
+PIECE_LINES: Final = (
+    16  # and as many of them; short ones stay in the processor's cache, by as many bytes as one may have
+)
+STRANGERS: Final = 16  # pieces until one is tried again for keys that are all known
 BATCH_ROWS: Final = 16 * 1024  # in a batch of `batches`, about; twice as many in one step
 BATCH_CELLS: Final = 512 * 1024  # rows x features, likewise: empty records of a wide stream are 2,700 times their bytes
 
@@ -43,6 +50,8 @@ class Decoder:
         self._rows = Rows(layout, self._bounds)
         self._arrays = Arrays(self._most_rows)
         self._ordered = False  # by the first line that there was
+        self._lexicon = Lexicon()
+        self._strangers = 0
         self._clean = True  # the lines last read; where one did not fit, others will not, and all are read again
 
     def decode(self, data: bytes, first_line: int = 1) -> Batch:
@@ -56,7 +65,7 @@ class Decoder:
         """Of the rows that `decode` finds the columns of some, and how many rows there are: half its time for few."""
         if self._layout.time is None:
             found = self._read(data, 1, wanted)
-            return Batch(found.kept, self._rows.columns(found.values, found.maps)), found.rows
+            return Batch(found.kept, found.columns()), found.rows
         found = self._read(data, 1)
         rows, _ = self._timed(found)
         some = rows[wanted]
@@ -91,9 +100,19 @@ class Decoder:
         """Put all records into `found`; after each step those that are there may be taken out."""
         if (yield from self._arrays.take(data, found)) or self._spread_object(data, found):
             return
-        for piece in pieces(data, self._line_bytes):
-            if not self._all_at_once(piece, found):
-                yield from self._line_by_line(piece, found)
+        wide = min(PIECE_BYTES, PIECE_LINES * (data.find(b"\n") + 1))
+        for piece in pieces(data, max(wide, self._line_bytes)):
+            if self._all_at_once(piece, found):
+                yield
+            else:
+                yield from self._by_pieces(piece, found)
+
+    def _by_pieces(self, piece: bytes, found: Found) -> Iterator[None]:
+        """What did not go at once: a fault costs only the lines near it."""
+        small = list(pieces(piece, self._line_bytes))
+        for one in small:
+            if len(small) == 1 or not self._all_at_once(one, found):
+                yield from self._line_by_line(one, found)
             yield
 
     def _spread_object(self, data: bytes, found: Found) -> bool:
@@ -111,21 +130,45 @@ class Decoder:
     def _all_at_once(self, piece: bytes, found: Found) -> bool:
         """The fast way, if each line is one flat object within its bounds that fits the struct.
 
-        msgspec takes `{}{}` for two records and a record over two lines for one: `flat_lines` rules out both.
+        msgspec takes `{}{}` for two records and a record over two lines for one: `records_by_line` rules out both.
         """
-        if not self._clean or not self._rows.plain or len(piece) > self._line_bytes:
+        if not self._clean or not self._rows.plain or not all_within(piece, self._line_bytes):
             return False
-        count = flat_lines(piece)
-        if not 0 < count <= 2 * self._most_rows or not is_text(piece) or not few_fields(piece, self._rows.most_fields):
+        count = records_by_line(piece)
+        if not 0 < count <= 2 * self._most_rows:
             return False
-        try:
-            rows = found.reader.one.decode_lines(piece)
-        except MISFIT:
+        if (gathered := found.gathered) is not None:
+            if gathered.dense.is_sparse(piece, count) and self._sparse(piece, count, found, gathered.dense):
+                return True
+            if self._known(piece, count, found, gathered.dense):
+                return True
+        if not self._flat(piece, count):
             return False
-        if len(rows) != count:
-            return False
-        found.add_all(rows)
-        return True
+        if gathered is not None and (rows := _decoded(gathered.dense.loose, piece, count)) is not None:
+            found.add_dense(rows)
+        elif (rows := _decoded(found.reader.one, piece, count)) is not None:
+            found.add_all(rows)
+            self._lexicon.forget()
+            found.reader.learn({})
+        return rows is not None
+
+    def _known(self, piece: bytes, count: int, found: Found, dense: Dense) -> bool:
+        """Records without keys that nobody reads; where there were some, not every piece is tried."""
+        self._strangers = max(0, self._strangers - 1)
+        rows = None if self._strangers else _decoded(dense.strict, piece, count)
+        if rows is not None:
+            found.add_dense(rows)
+        elif not self._strangers:
+            self._strangers = STRANGERS
+        return rows is not None
+
+    def _sparse(self, piece: bytes, count: int, found: Found, dense: Dense) -> bool:
+        rows = _decoded(dense.sparse, piece, count)
+        return rows is not None and found.add_sparse(rows)
+
+    def _flat(self, piece: bytes, count: int) -> bool:
+        """Whether what msgspec skips breaks no bound: nothing is nested, and all of it is text."""
+        return flat(piece, count) and is_text(piece) and few_fields(piece, self._rows.most_fields)
 
     def _line_by_line(self, piece: bytes, found: Found) -> Iterator[None]:
         """Into the struct as far as lines fit, the tolerant way where one does not, and on behind it."""
@@ -184,8 +227,39 @@ class Decoder:
         given = self._rows.times(found.values, found.maps)
         return times.keep(rows, found.lines, given, time.unit, found.rejections)
 
+    def _learn(self, found: Found) -> None:
+        """Which texts there mostly are, for the next batch."""
+        if (gathered := found.gathered) is None or not self._rows.texts:
+            return
+        texts = {path: values for path, values in gathered.lists.items() if path in self._rows.texts}
+        if self._lexicon.note(found.rows, texts, gathered.news()):
+            self._rows.learn(self._lexicon.words)
+
+    def _all_in_time(self, found: Found) -> Batch | None:
+        """The batch, if there is no row whose time cannot be read, and nothing must be made for each."""
+        time, times_ms, refused = self._layout.time, None, found.rejections
+        if time is not None:
+            if found.gathered is None:
+                return None
+            times_ms, unreadable = times.column(found.gathered.lists[next(self._layout.paths())], time.unit)
+            if unreadable:
+                return None
+        return Batch(found.rows, found.columns(), times_ms, refused.counts, refused.errors)
+
     def _batch(self, found: Found) -> Batch:
+        self._learn(found)
+        if (clean := self._all_in_time(found)) is not None:
+            return clean
         rows, times_ms = self._timed(found)
         whole = len(rows) == found.rows
         columns = self._rows.columns(*(found.values, found.maps) if whole else found.some(rows))
         return Batch(len(rows), columns, times_ms, found.rejections.counts, found.rejections.errors)
+
+
+def _decoded(decoder: Any, piece: bytes, count: int) -> list[Any] | None:
+    """So many records; None where they do not fit, or are another number of them."""
+    try:
+        rows: list[Any] = decoder.decode_lines(piece)
+    except MISFIT:
+        return None
+    return rows if len(rows) == count else None

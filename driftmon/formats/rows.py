@@ -6,8 +6,8 @@ fit the struct.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from typing import Any, Final
 
@@ -16,17 +16,19 @@ import numpy as np
 from msgspec import UNSET
 
 from driftmon.formats import records
+from driftmon.formats.dense import KINDS, NUMBERS, Dense, floats
+from driftmon.formats.gathered import Gathered
 from driftmon.formats.layout import Bounds, Layout, Reading, path_of
 from driftmon.formats.records import Record
 from driftmon.formats.rejections import TOO_LONG, RecordError
 from driftmon.formats.structs import MISFIT, Path, Shape, Values, Wants, in_order_of, is_plain, wanted
 from driftmon.monitor.scoring import Part
-from driftmon.stats.columns import ABSENT, Column, Floats, column_of
+from driftmon.stats.columns import ABSENT, Column, column_of
+from driftmon.stats.matrix import Together
 
 PLAIN_TEXTS: Final = {str, type(None)}
 PLAIN_NUMBERS: Final = {float, type(None)}  # not int: it may be larger than any float64
 
-NUMBERS: Final = {"numeric", "boolean"}  # the kinds that are float64
 SHORT: Final = 256  # rows; a column of more is faster alone
 
 
@@ -38,12 +40,13 @@ class Rows:
         wants = wanted(layout) if wants is None else wants
         listed = [reading.keys for reading in layout.readings if isinstance(reading, Part)]
         self._read = len(wants) + sum(listed) - len(listed)  # a map of probabilities has a key for each class
-        self._texts = [path for path, want in wants.items() if any(kind == "categorical" for kind, _ in want)]
+        self.texts = [path for path, want in wants.items() if any(kind == "categorical" for kind, _ in want)]
         self.most_fields = bounds.fields + self._read
         self.plain = all(
             is_plain(key) for path in wants for key in path
         )  # else no record may be decoded into the struct
         self._wants = wants
+        self._words: Mapping[Path, Sequence[str]] = {}
         self._shape = Shape(wants, bounds.text_length)
         self.empty = self._shape.struct()
         self.one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(self._shape.struct)
@@ -57,10 +60,28 @@ class Rows:
         ordered = in_order_of(record, self._wants)
         return self if list(ordered) == list(self._wants) else Rows(self._layout, self._bounds, ordered)
 
+    @cached_property
+    def dense(self) -> Dense | None:
+        """None where a record is more than plain values, each read once, or columns are made of several of them."""
+        layout, wants = self._layout, self._wants
+        simple = all(len(path) == len(want) == 1 and min(want)[0] in KINDS for path, want in wants.items())
+        if not self.plain or not simple or len(layout.readings) > len(layout.features):
+            return None
+        return Dense(layout.readings, wants, self._bounds.text_length, self._words)
+
+    def learn(self, words: Mapping[Path, Sequence[str]]) -> None:
+        """From the next block on."""
+        self._words = words
+        self.__dict__.pop("dense", None)
+
+    def together(self, gathered: Gathered) -> Together | None:
+        """The columns of records of plain values; None: a flag among them is none."""
+        return gathered.together({one.name: _typed(one, gathered.lists[path_of(one)]) for one in gathered.dense.beside})
+
     def record(self, value: Any) -> Record:
         """A JSON value as a record that stands in for a struct; RecordError where it is none, or out of bounds."""
         found = records.record(value, self._bounds, self._read)
-        for path in self._texts:
+        for path in self.texts:
             text = follow(found, path)
             if isinstance(text, str) and len(text) > self._bounds.text_length:
                 name, most = records.shown(".".join(path)), self._bounds.text_length
@@ -110,10 +131,10 @@ class Rows:
         if not self._numbers or len(values[self._numbers[0][1]]) >= SHORT:
             return {}
         try:
-            floats = _floats([*chain.from_iterable(values[path] for _, path in self._numbers)])
+            found = floats([*chain.from_iterable(values[path] for _, path in self._numbers)])
         except TypeError:  # a key that is not there, where that is no null
             return {}
-        rows = floats.reshape(len(self._numbers), -1)
+        rows = found.reshape(len(self._numbers), -1)
         return {name: Column(row) for (name, _), row in zip(self._numbers, rows, strict=True)}
 
 
@@ -153,22 +174,14 @@ def _typed(reading: Reading, values: list[Any]) -> Column:
         return Column(values) if reading.kind == "categorical" and _only_texts(values) else _column(reading, values)
     try:
         absent: Sequence[int] = ()
-        floats = _floats(values)
+        found = floats(values)
     except TypeError:
         absent = [row for row, value in enumerate(values) if value is UNSET]
-        floats = _floats([None if value is UNSET else value for value in values])
+        found = floats([None if value is UNSET else value for value in values])
     if reading.kind == "numeric":
-        return Column(floats, {}, absent)
-    found = column_of(reading.kind, floats)
-    return Column(found.values, found.invalid, absent)
-
-
-def _floats(values: Sequence[Any]) -> Floats:
-    """Floats, true and false, and None for NaN; TypeError where there is anything else. Packing takes no None."""
-    try:
-        return np.frombuffer(bytearray(struct.pack(f"{len(values)}d", *values)))
-    except struct.error:
-        return np.fromiter(values, np.float64, len(values))
+        return Column(found, {}, absent)
+    flags = column_of(reading.kind, found)
+    return Column(flags.values, flags.invalid, absent)
 
 
 def _only_texts(values: Sequence[Any]) -> bool:

@@ -47,7 +47,7 @@ class Shape:
             keys[attribute] = key if is_plain(key) else attribute
             inner: Shape | None = None
             if (key,) in wants:
-                fields.append((attribute, *_leaf(frozenset(wants[(key,)]), text_length)))
+                fields.append((attribute, *leaf(frozenset(wants[(key,)]), text_length)))
             else:
                 below = {path[1:]: want for path, want in wants.items() if path[0] == key}
                 inner = Shape(below, text_length, (*above, key))
@@ -112,7 +112,7 @@ def is_plain(key: str) -> bool:
 
 
 @lru_cache  # thousands of features are of a few kinds
-def _leaf(wants: frozenset[tuple[str, str]], text_length: int) -> tuple[Any, Any]:
+def leaf(wants: frozenset[tuple[str, str]], text_length: int) -> tuple[Any, Any]:
     """Type and default of a value; any scalar goes where it is a category or read in several ways."""
     scalar = Annotated[str, msgspec.Meta(max_length=text_length)] | int | float | bool | None
     kinds = {kind for kind, _ in wants}

@@ -19,6 +19,7 @@ from driftmon.monitor.panes import Ring, View, Window, finest_pane_ms
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.monitor.tallies import state_of, sums_of
 from driftmon.stats.evidence import PANES as LONGEST_LAG
+from driftmon.stats.matrix import Together
 from driftmon.stats.schema import Counts, Schema
 
 EVIDENCE: Final = "evidence"  # the name of the ring kept for evidence; no window may have it
@@ -50,6 +51,7 @@ class Ledger:
         self.lifetime_excess: Counts | None = None
         self.invalid: dict[tuple[str, str], int] = {}
         self.last_ms = np.zeros(len(schema.features), dtype=np.int64)
+        self._skips = bool(schema.skips.any())
 
     def add(self, pane: int, counts: Counts, excess: Counts | None = None) -> None:
         """Counts of one finest pane that is still open: state vectors, as all panes are."""
@@ -79,14 +81,18 @@ class Ledger:
         came = came_ms if batch.times_ms is None else batch.times_ms if kept is None else batch.times_ms[kept]
         oldest_ms = came if isinstance(came, int) else int(came.min())
         self.first_ms = oldest_ms if self.first_ms is None else min(self.first_ms, oldest_ms)
-        for name, column in batch.columns.items():
+        columns = batch.columns
+        for name, column in (columns.beside if isinstance(columns, Together) else columns).items():
             for reason, rows in column.invalid.items():
                 times = (
                     len(rows) if kept is None else int(kept[np.asarray(rows, dtype=np.int64)].sum())
                 ) * batch.weight
                 if times:
                     self.invalid[(name, reason)] = self.invalid.get((name, reason), 0) + times
-        self._note_seen(batch, kept, came_ms)
+        if isinstance(columns, Together) and kept is None and isinstance(came_ms, int):
+            self._note_keys(columns, batch.rows, came_ms)
+        else:
+            self._note_seen(batch, kept, came_ms)
 
     def _note_seen(self, batch: Batch, kept: NDArray[np.bool_] | None, came_ms: int | Times) -> None:
         """The newest row kept of each feature that is there, or need not be."""
@@ -94,7 +100,8 @@ class Ledger:
         came = np.broadcast_to(np.asarray(came_ms, dtype=np.int64), (batch.rows,))
         seen, seen_ms = ~skips, np.full(len(skips), came[-1 if kept is None else np.flatnonzero(kept)[-1]])
         some, alike = bool(skips.any()), isinstance(came_ms, int) and kept is None
-        for name, column in batch.columns.items():
+        columns = batch.columns
+        for name, column in () if isinstance(columns, Together) and not some else columns.items():
             if (some or len(column.uncounted)) and (index := place.get(name)) is not None:
                 without = [rows for rows in (column.absent if skips[index] else (), column.uncounted) if len(rows)]
                 seen[index] = sum(map(len, without)) < batch.rows
@@ -106,6 +113,22 @@ class Ledger:
                     seen[index] = len(newest) > 0
                     seen_ms[index] = came[newest[0]] if len(newest) else 0
         self.last_ms[seen] = seen_ms[seen]
+
+    def _note_keys(self, together: Together, rows: int, came_ms: int) -> None:
+        """The same of rows that all came then, where a row counts if it has the key."""
+        if not self._skips:
+            self.last_ms.fill(came_ms)
+            return
+        place, skips = self.schema.place, self.schema.skips
+        seen = ~skips
+        for name, column in together.beside.items():
+            if (index := place.get(name)) is not None and skips[index]:
+                seen[index] = len(column.absent) < rows
+        known = [(place[name], at) for name, at in together.fields.place.items() if name in place]
+        if need_not := [one for one in known if skips[one[0]]]:
+            index_of, at = zip(*need_not, strict=True)
+            seen[list(index_of)] = together.absent(at) < rows
+        self.last_ms[seen] = came_ms
 
     def fold(self, end_ms: int | None) -> None:
         """Close the open panes that end by `end_ms` (None: all): they enter the rings, oldest first."""

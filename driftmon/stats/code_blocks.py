@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from driftmon.stats.columns import Column, Floats
+from driftmon.stats.grids import Grid
+from driftmon.stats.matrix import Fields
 
 if TYPE_CHECKING:
     from driftmon.stats.schema import Codes, Feature
@@ -60,6 +63,7 @@ class Blocks:
 
     def __init__(self, features: Sequence[Feature], starts: Codes) -> None:
         self._features, self._starts = features, starts
+        self._grids: WeakKeyDictionary[Fields, Grid] = WeakKeyDictionary()
         self._missing = starts + np.array([feature.binning.size - 1 for feature in features], dtype=np.int64)
         self.place = {feature.name: index for index, feature in enumerate(features)}
         cuts = {index: feature.binning.cuts for index, feature in enumerate(features)}
@@ -70,6 +74,15 @@ class Blocks:
         self._width = np.zeros(len(features), dtype=np.int64)  # the power of two less one that holds the cuts
         for index, (rising, _) in self._cuts.items():
             self._width[index] = 2 ** len(rising).bit_length() - 1
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Blocks, (self._features, self._starts)
+
+    def grid(self, fields: Fields) -> Grid:
+        """For the matrices of these fields: as long as a decoder has them."""
+        if (grid := self._grids.get(fields)) is None:
+            grid = self._grids[fields] = Grid.of(self._features, self._starts, fields)
+        return grid
 
     @cached_property
     def _searches(self) -> tuple[tuple[Search, ...], Codes, Codes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, Protocol, TypeAlias
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from driftmon.stats.code_blocks import SHORT, Blocks
 from driftmon.stats.columns import Column, Floats
+from driftmon.stats.matrix import Matrix, Pivot, Together, absences
 
 Counts: TypeAlias = NDArray[np.int64]
 Codes: TypeAlias = NDArray[np.int64]
@@ -175,6 +176,8 @@ class Schema:
 
         A feature without a column was absent from every row. Where features have tallies, their rows come after.
         """
+        if isinstance(columns, Together):
+            return self._matrix_codes(columns if isinstance(columns, Matrix) else columns.matrix, rows)
         flat = np.empty((len(self.features) + len(self.tally_names), rows), dtype=np.int64)
         counted = flat[: len(self.features)]
         counted[:] = np.where(self.skips, NOT_COUNTED, self.starts + self.sizes - 1)[:, None]
@@ -198,6 +201,8 @@ class Schema:
 
     def counts(self, columns: Mapping[str, Column], rows: int) -> Counts:
         """int64[state_width]: `count` of `codes`; long columns, and few of many, are counted one by one."""
+        if isinstance(columns, Together):
+            return self._counts_together(columns, rows)
         known = self._blocks.known(columns, rows)
         if rows < SHORT and len(known) * SPARSE > len(self.features):
             return self.count(self.codes(columns, rows))
@@ -215,6 +220,30 @@ class Schema:
             if column.tallies is not None and binning.tallies:
                 state[self.tallies(index)] = column.tallies.sum(axis=1)
         return state
+
+    def _matrix_codes(self, matrix: Matrix, rows: int) -> Codes:
+        grid = self._blocks.grid(matrix.fields)
+        flat = self.codes(_beside(matrix, grid.rest), rows)
+        flat[grid.features] = grid.fill(matrix).T
+        for index, place in zip(grid.features.tolist(), grid.places.tolist(), strict=True):
+            if self.skips[index] and place in matrix.fields.marked:
+                flat[index, absences(matrix.numbers[:, place])] = NOT_COUNTED
+        return flat
+
+    def _counts_together(self, columns: Together, rows: int) -> Counts:
+        """Features without a column are missing in every row, those of the grid are not."""
+        grid = self._blocks.grid(columns.fields)
+        bins = grid.bins_of(columns) if isinstance(columns, Pivot) else grid.fill(columns).reshape(-1)
+        found = np.bincount(bins, minlength=self.state_width)
+        skips = self.skips[grid.features]
+        if isinstance(columns, Pivot):
+            found[grid.missing[~skips]] += columns.absent(grid.places[~skips].tolist())
+        elif columns.fields.marked:
+            found[grid.missing[skips]] -= columns.absent(grid.places[skips].tolist())
+        if len(grid.features) < len(self.features):
+            found += self.counts(_beside(columns, grid.rest), rows)
+            found[grid.missing[~skips]] -= rows
+        return found
 
     def _tally(self, columns: Mapping[str, Column], into: Codes) -> None:
         into[:] = 0
@@ -248,3 +277,8 @@ class Schema:
             if keys:
                 found.append(f"{name} differs in {', '.join(keys)}")
         return "; ".join(found) or "the order of the features differs"
+
+
+def _beside(columns: Together, names: Iterable[str]) -> dict[str, Column]:
+    """Columns that are not read from the array."""
+    return {**{name: columns[name] for name in names}, **columns.beside}
