@@ -19,6 +19,7 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, Request
 
 START: Final = b"POST /api/v1/ingest/"
 END: Final = b"\r\n\r\n"
+LENGTH_DIGITS: Final = 20  # as h11 takes them
 WHOLE: Final = "whole"  # in the state of a request whose body came with its head
 NOT_PLAIN: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
 
@@ -45,18 +46,23 @@ def plain_head(data: bytes) -> Head | None:
     2
     >>> plain_head(b"POST /api/v1/ingest/s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     """
+    line, _, _ = data.partition(b"\r\n")
+    if line.count(b" ") != 2 or not line.endswith(b" HTTP/1.1"):
+        return None
     head = Head()
     parser = httptools.HttpRequestParser(head)
     try:
         parser.feed_data(data)
-    except httptools.HttpParserError:
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         return None
     names = [name for name, _ in head.headers]
     plain = names.count(b"host") == names.count(b"content-length") == 1 and NOT_PLAIN.isdisjoint(names)
-    if not plain or parser.get_http_version() != "1.1" or not head.url.isascii():
+    if not plain or not head.url.isascii():
         return None
     told = dict(head.headers)
     if told.get(b"connection", b"keep-alive").lower() != b"keep-alive" or names.count(b"connection") > 1:
+        return None
+    if len(told[b"content-length"]) > LENGTH_DIGITS:
         return None
     head.length = int(told[b"content-length"])
     return head
@@ -98,7 +104,7 @@ class Lane(H11Protocol):
         self.headers = head.headers
         self.scope = {
             "type": "http",
-            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "asgi": {"version": self.config.asgi_version, "spec_version": "2.3"},
             "http_version": "1.1",
             "server": self.server,
             "client": self.client,
@@ -120,7 +126,8 @@ class Lane(H11Protocol):
     def _go_on(self, post: Post, data: bytes) -> None:
         body, behind = data[: self.left], data[self.left :]
         self.left -= len(body)
-        post.take(body, more=self.left > 0)
+        if post.more_body:
+            post.take(body, more=self.left > 0)
         self.behind += behind
         if self.behind and not post.response_complete:
             self.flow.pause_reading()

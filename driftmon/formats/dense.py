@@ -92,6 +92,11 @@ class Dense:
             width -= 1
         return floats(values).reshape(len(structs), width)
 
+    def forget(self) -> None:
+        """The texts of records that did not fit after all."""
+        for words in self.words.values():
+            words.take()
+
     def is_sparse(self, piece: bytes, records: int) -> bool:
         """Whether they have few of the fields, and may be read as maps by `sparse`."""
         return self.sparse is not None and len(piece) < SPARSE_BYTES * len(self._fields) * records

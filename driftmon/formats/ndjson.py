@@ -144,7 +144,7 @@ class Decoder:
                 return True
         if not self._flat(piece, count):
             return False
-        if gathered is not None and (rows := _decoded(gathered.dense.loose, piece, count)) is not None:
+        if gathered is not None and (rows := _dense(gathered.dense, gathered.dense.loose, piece, count)) is not None:
             found.add_dense(rows)
         elif (rows := _decoded(found.reader.one, piece, count)) is not None:
             found.add_all(rows)
@@ -155,7 +155,7 @@ class Decoder:
     def _known(self, piece: bytes, count: int, found: Found, dense: Dense) -> bool:
         """Records without keys that nobody reads; where there were some, not every piece is tried."""
         self._strangers = max(0, self._strangers - 1)
-        rows = None if self._strangers else _decoded(dense.strict, piece, count)
+        rows = None if self._strangers else _dense(dense, dense.strict, piece, count)
         if rows is not None:
             found.add_dense(rows)
         elif not self._strangers:
@@ -263,3 +263,11 @@ def _decoded(decoder: Any, piece: bytes, count: int) -> list[Any] | None:
     except MISFIT:
         return None
     return rows if len(rows) == count else None
+
+
+def _dense(dense: Dense, decoder: Any, piece: bytes, count: int) -> list[Any] | None:
+    """The same; texts that were numbered on the way to a fault are forgotten."""
+    rows = _decoded(decoder, piece, count)
+    if rows is None:
+        dense.forget()
+    return rows

@@ -65,7 +65,8 @@ class Rows:
         """None where a record is more than plain values, each read once, or columns are made of several of them."""
         layout, wants = self._layout, self._wants
         simple = all(len(path) == len(want) == 1 and min(want)[0] in KINDS for path, want in wants.items())
-        if not self.plain or not simple or len(layout.readings) > len(layout.features):
+        shared = len({path_of(one) for one in layout.readings}) < len(layout.readings)  # a place is of one column
+        if not self.plain or not simple or shared or len(layout.readings) > len(layout.features):
             return None
         return Dense(layout.readings, wants, self._bounds.text_length, self._words)
 

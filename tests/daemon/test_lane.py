@@ -42,17 +42,20 @@ LINES = [
     b"\r\n" + LINE,
     LINE.replace(b"/api", b"http://localhost/api"),
     LINE.replace(b"POST ", b"POST  "),
+    LINE.replace(b" HTTP", b"  HTTP"),
+    LINE.replace(b"HTTP", b"RTSP"),
 ]
 HEADERS = [
     HOST,
     *(
         b"Content-Length: %b\r\n" % value
-        for value in (b"4", b"4", b"0", b"004\t", b"4, 4", b"+4", b"9", b"", b"9" * 25)
+        for value in (b"4", b"4", b"0", b"004\t", b"4, 4", b"+4", b"9", b"", b"9" * 25, b"0" * 30 + b"4")
     ),
     *(b"Transfer-Encoding: %b\r\n" % value for value in (b"chunked", b"gzip, chunked")),
     *(b"Connection: %b\r\n" % value for value in (b"keep-alive", b"Keep-Alive , x", b"close", b"Upgrade")),
     *(b"X:%b\r\n" % value for value in (b"", b"  a\tb  ", b" a\r\n b", b" \xff", b" \x00", b" \x7f", b" a\rb")),
     *(b"%b: a\r\n" % name for name in (b"Upgrade", b"X ", b"X\xc3", b"", b"Proxy-Connection", b"Trailer", b"X\r\nY")),
+    *(b"%bConnection: Upgrade\r\nUpgrade: h2c\r\n" % name for name in (b"", b"Proxy-")),
     b"Expect: 100-continue\r\n",
     b"X: a\n",
     b"X: " + 2 * MOST_BYTES * b"x" + b"\r\n",

@@ -9,6 +9,7 @@ from unittest.mock import patch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+import driftmon
 from driftmon.formats import ndjson, words
 from driftmon.formats.found import Found
 from driftmon.formats.layout import Bounds, Layout, TimeField
@@ -161,3 +162,28 @@ def test_records_with_few_of_many_keys_are_read_by_the_keys_there_are() -> None:
     assert isinstance(batch.columns, Pivot)
     assert plain(batch.columns["x3"])[0] == ["1.0", "2.0"]
     assert (batch.columns["x1"].absent, batch.columns["x4"].absent, batch.columns["x0"].absent) == ([1], [0, 1], ())
+
+
+def test_features_that_read_the_same_field_each_have_its_values() -> None:
+    values, texts = [float(at) for at in range(300)], ["ABC"[at % 3] for at in range(300)]
+    columns = {"one": values, "other": values, "c": texts, "again": texts}
+    specs = [FeatureSpec(name, "numeric", field="v") for name in ("one", "other")]
+    specs += [FeatureSpec(name, "categorical", field="w") for name in ("c", "again")]
+    decoder, reference = Decoder(Layout(specs)), driftmon.reference_of(columns)
+    lines = b"".join(b'{"v":%d,"w":"%s"}\n' % (v, w.encode()) for v, w in zip(values, texts, strict=True))
+    for _ in range(2):  # the second time the words are known
+        monitor = driftmon.Monitor(reference)
+        monitor.observe_batch(decoder.decode(lines), 0)
+        assert monitor.snapshot().counts.tolist() == reference.counts.tolist()
+
+
+def test_texts_of_records_that_did_not_fit_are_not_kept() -> None:
+    decoder = Decoder(Layout([FeatureSpec("c", "categorical")]))
+    decoder.decode(b'{"c":"a"}\n{"c":"b"}\n' * 200)
+    decoder.decode(b'{"c":"a"}\n')
+    for body in range(40):
+        texts = b"".join(b'{"c":"%d/%d"}\n' % (body, at) for at in range(50))
+        decoder.decode(texts + b'{"c":"a","nobody":{"reads":[1]}}\n')
+    dense = decoder._rows.dense
+    assert dense is not None
+    assert [words.take() for words in dense.words.values()] == [[]]
