@@ -165,13 +165,24 @@ def _encoded(kind: str, values: Any) -> Column | None:
 
 
 def named_columns(table: Any) -> dict[str, Any]:
-    """The columns of a mapping, a DataFrame or an Arrow table by name.
+    """The columns of a mapping, a pandas or polars DataFrame or an Arrow table by name; ValueError where two have one.
 
     >>> named_columns({"x": [1, 2]})
     {'x': [1, 2]}
     """
-    names = table.column_names if hasattr(table, "column_names") else table
-    return {str(name): table[name] for name in names}
+    if hasattr(table, "column_names"):  # Arrow
+        columns = [*zip(table.column_names, table.columns, strict=True)]
+    elif hasattr(table, "iter_columns"):  # polars
+        columns = [(column.name, column) for column in table.iter_columns()]
+    elif hasattr(table, "items"):
+        columns = [*table.items()]
+    else:
+        raise TypeError(f"columns by name are needed, not a {type(table).__name__}: pass a mapping or a DataFrame")
+    named = {str(name): column for name, column in columns}
+    if len(named) < len(columns):
+        names = [str(name) for name, _ in columns]
+        raise ValueError(f"two columns are named {next(one for one in names if names.count(one) > 1)!r}: rename one")
+    return named
 
 
 def as_array(values: Any) -> NDArray[Any] | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -39,6 +40,8 @@ MADE: dict[str, Any] = {
     ),
     "pandas objects": lambda values: column_of("categorical", pd.Series(values, dtype=object)),
     "pandas strings": lambda values: column_of("categorical", pd.Series(values, dtype="str")),
+    "polars strings": lambda values: column_of("categorical", pl.Series(values, dtype=pl.String)),
+    "polars categories": lambda values: column_of("categorical", pl.Series(values, dtype=pl.Categorical)),
     "pandas categories": lambda values: column_of("categorical", pd.Series(pd.Categorical(values))),
 }
 

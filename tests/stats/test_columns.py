@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftmon.stats.columns import ABSENT, INVALID_REASONS, Column, column_of
+from driftmon import reference_of
+from driftmon.stats.columns import ABSENT, INVALID_REASONS, Column, column_of, named_columns
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just(ABSENT))
 values = st.lists(st.one_of(scalars, st.lists(scalars, max_size=2), st.just({})), max_size=30)
@@ -77,3 +81,24 @@ def test_pandas_own_na_is_missing_not_invalid(series: pd.Series, kind: str, want
 def test_a_table_is_not_a_column() -> None:
     with pytest.raises(ValueError, match="a column has one dimension, this one has 2: pass one value per row"):
         column_of("numeric", np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("table", [pd.DataFrame, pl.DataFrame, pa.table], ids=["pandas", "polars", "arrow"])
+def test_a_table_of_any_library_is_the_mapping_of_its_columns(table: Any) -> None:
+    columns = {"x": [1.5, None, 2.5] * 20, "n": [1, 2, None] * 20, "c": ["UA", "AA", None] * 20}
+    assert reference_of(table(columns)).counts.tolist() == reference_of(columns).counts.tolist()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [pd.DataFrame([[1, 2]], columns=["x", "x"]), pa.table([[1], [2]], names=["x", "x"]), {1: [1], "1": [2]}],
+    ids=["pandas", "arrow", "mapping"],
+)
+def test_of_two_columns_of_one_name_neither_is_lost_silently(table: Any) -> None:
+    with pytest.raises(ValueError, match=r"two columns are named '[x1]': rename one"):
+        named_columns(table)
+
+
+def test_rows_are_no_columns() -> None:
+    with pytest.raises(TypeError, match="columns by name are needed, not a list: pass a mapping or a DataFrame"):
+        reference_of([{"x": 1}, {"x": 2}])

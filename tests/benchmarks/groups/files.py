@@ -29,7 +29,7 @@ MINUTE_S: Final = 60
 PANES: Final = 10_512  # a fiftieth of a year of minutes
 RECORDS: Final = 200_000
 GOAL_S: Final = 240 / 50  # of a year's four minutes
-COPIES: Final = 4  # of the records, for two processes: a start counts for less
+COPIES: Final = 16  # of the records, for two processes: a start counts for less
 VERDICTS: Final = (0, 1, 3)  # a check may find drift, or too little data
 RULES: Final = [
     {"name": "Fixed", "metric": "kl_divergence_debiased", "above": 0.1},
