@@ -105,7 +105,7 @@ class EvidenceBound:
         log_null = np.log(np.maximum(counts * np.repeat(share, sizes, axis=1) + nearest, LEAST))
         if self._phi is not None:
             worst = np.maximum.reduceat(self._phi[:, : known.pairs.singles], starts, axis=1)
-            at = np.take_along_axis(worst, scale, axis=0).astype(counts.dtype)
+            at = _chosen(worst.astype(counts.dtype), scale)
             counts, totals = counts / np.repeat(at, sizes, axis=1), totals / at
         bet = _stirling(prior + counts, np.empty_like(counts))
         bet -= counts * log_null
@@ -132,7 +132,7 @@ class EvidenceBound:
         feature = self.tolerance.pairs.feature
         prior, beside, log_first, log_rest, mass, fixed = (part.astype(first.dtype) for part in self._of_two)
         if self._phi is not None:
-            phi = np.take_along_axis(self._phi, scale[:, feature], axis=0).astype(first.dtype)
+            phi = _chosen(self._phi.astype(first.dtype), scale.take(feature, axis=1))
             first /= phi
             rest /= phi
             total = mass + first + rest
@@ -156,6 +156,17 @@ def _between(running: Floats, after: Rows, until: Rows, kind: type[np.floating[A
     found = running.take(until, axis=0)
     found -= running.take(after, axis=0)
     return found.astype(kind, copy=False)
+
+
+def _chosen(table: Floats, row: NDArray[np.int64]) -> Floats:
+    """[n, columns]: of each column of a table the value in these rows; np.take_along_axis takes five times as long.
+
+    >>> _chosen(np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([[1, 0], [1, 1]])).tolist()
+    [[2.0, 1.0], [2.0, 3.0]]
+    """
+    columns = table.shape[1]
+    found: Floats = table.ravel().take(row * columns + np.arange(columns))
+    return found
 
 
 def _stirling(values: Floats, logs: Floats) -> Floats:
