@@ -24,6 +24,7 @@ GROUPS: Final = {
     "daemon": "The daemon, sent to by other processes",
     "process": "The process",
     "files": "Commands over files",
+    "year": "A year of minutes, replayed",
 }
 TITLES: Final = {
     "event_us": "us of CPU an event",
