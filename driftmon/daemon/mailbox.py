@@ -17,9 +17,7 @@ from typing import Any, Final, TypeVar
 from driftmon.sources.base import Block
 
 BLOCK_OVERHEAD_BYTES: Final = 1024  # an empty block is not free
-TAKE_BYTES: Final = (
-    256 * 1024
-)  # at most so much leaves at once: acks, ticks and small requests wait until it is counted
+TAKE_BYTES: Final = 256 * 1024  # leave at once, at most: acks, ticks and small requests wait for it
 QUICK_BYTES: Final = 64 * 1024  # a request up to this does not stand in line behind large ones
 LOW_WATER: Final = 0.5  # those who wait for room go on when half of it is free, not block by block
 
