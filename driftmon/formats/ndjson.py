@@ -24,9 +24,7 @@ from driftmon.formats.words import Lexicon
 from driftmon.monitor.batch import Batch, Times
 
 PIECE_BYTES: Final = 256 * 1024  # of long lines are read at once
-PIECE_LINES: Final = (
-    16  # and as many of them; short ones stay in the processor's cache, by as many bytes as one may have
-)
+PIECE_LINES: Final = 16  # of them; short ones are read by as many bytes as one may have, to stay in the cache
 STRANGERS: Final = 16  # pieces until one is tried again for keys that are all known
 BATCH_ROWS: Final = 16 * 1024  # in a batch of `batches`, about; twice as many in one step
 BATCH_CELLS: Final = 512 * 1024  # rows x features, likewise: empty records of a wide stream are 2,700 times their bytes
