@@ -1,7 +1,8 @@
 """All: `make campaigns`: the short form of every campaign, one after the other, and a verdict of each.
 
-Law: a campaign that is named here and does not exist has failed; one failure does not hide the next. One that says
-SKIPPED is shown with its reason, and has failed too where DRIFTMON_REQUIRE_SERVERS=1.
+Law: a campaign that is named here and does not exist has failed; one failure does not hide the next, and the last
+lines of each stand above the table, for a log may be cut in its middle. One that says SKIPPED is shown with its reason,
+and has failed too where DRIFTMON_REQUIRE_SERVERS=1.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,6 +23,7 @@ from typing import Final
 from tests.campaigns.show import table
 
 MOST_S: Final = 600.0  # a campaign that takes longer hangs
+LAST_LINES: Final = 30
 SKIPPED: Final = "SKIPPED"
 REQUIRED: Final = os.environ.get("DRIFTMON_REQUIRE_SERVERS") == "1"
 
@@ -53,17 +56,36 @@ CAMPAIGNS: Final = (
 )  # fmt: skip
 
 
-def run(campaign: Campaign) -> tuple[str, float]:
-    """(verdict, seconds)."""
+@dataclass(frozen=True)
+class Result:
+    """Of a campaign: the verdict, how long it took, and the last lines it wrote."""
+
+    campaign: Campaign
+    verdict: str
+    seconds: float
+    lines: Sequence[str] = ()
+
+    @property
+    def row(self) -> tuple[str, int, str, str]:
+        return self.campaign.name, round(self.seconds), self.verdict, self.campaign.proves
+
+
+def run(campaign: Campaign) -> Result:
+    """The campaign in a process of its own, what it writes as it comes."""
     started_s = time.monotonic()
     if importlib.util.find_spec(campaign.module) is None:
-        return "MISSING", 0.0
+        return Result(campaign, "MISSING", 0.0)
     sys.stdout.write(f"\n== {campaign.name}: {campaign.proves}\n")
     sys.stdout.flush()
     command = [sys.executable, "-u", "-m", campaign.module, *campaign.arguments]
-    environment, reasons = {**os.environ, **campaign.environment}, []
+    environment, lines, reasons = {**os.environ, **campaign.environment}, deque[str](maxlen=LAST_LINES), []
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,  # a traceback stands where it happened
+        text=True,
+        start_new_session=True,
     ) as process:
         assert process.stdout is not None
         limit = threading.Timer(MOST_S, os.killpg, (process.pid, signal.SIGKILL))
@@ -71,14 +93,23 @@ def run(campaign: Campaign) -> tuple[str, float]:
         for line in process.stdout:
             sys.stdout.write(line)
             sys.stdout.flush()
+            lines.append(line)
             if SKIPPED in line:
                 reasons.append(line.partition(SKIPPED)[2].strip(" ,:\n"))
         code = process.wait()
         limit.cancel()
     seconds = time.monotonic() - started_s
+    return Result(campaign, _verdict(code, seconds, reasons), seconds, lines)
+
+
+def _verdict(code: int, seconds: float, reasons: Sequence[str]) -> str:
+    """
+    >>> _verdict(0, 1.0, []), _verdict(1, 9.0, []), _verdict(0, 1.0, ["no root"])
+    ('ok', 'FAILED: exit 1', 'skipped: no root')
+    """
     if code:
-        return f"FAILED: still running after {MOST_S:.0f} s" if seconds >= MOST_S else f"FAILED: exit {code}", seconds
-    return f"skipped: {'; '.join(reasons)}" if reasons else "ok", seconds
+        return f"FAILED: still running after {MOST_S:.0f} s" if seconds >= MOST_S else f"FAILED: exit {code}"
+    return f"skipped: {'; '.join(reasons)}" if reasons else "ok"
 
 
 def passed(verdict: str) -> bool:
@@ -97,11 +128,14 @@ def main() -> int:
     if unknown := [name for name in names if name not in known]:
         parser.error(f"no campaign {', '.join(unknown)}; there are {', '.join(known)}")
     chosen = [campaign for campaign in CAMPAIGNS if not names or campaign.name in names]
-    results = [(campaign, *run(campaign)) for campaign in chosen]
-    rows = [(campaign.name, round(seconds), verdict, campaign.proves) for campaign, verdict, seconds in results]
-    rows.append(("together", round(sum(seconds for *_, seconds in results)), "", ""))
+    results = [run(campaign) for campaign in chosen]
+    failed = [result for result in results if not passed(result.verdict)]
+    for result in failed:
+        sys.stdout.write(f"\n== the last lines of {result.campaign.name}, {result.verdict}\n{''.join(result.lines)}")
+    rows = [result.row for result in results]
+    rows.append(("together", round(sum(result.seconds for result in results)), "", ""))
     table("campaigns, short forms", ("campaign", "seconds", "verdict", "proves"), rows)
-    return any(not passed(verdict) for _, verdict, _ in results)
+    return bool(failed)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 import httpx
 
-from tests.campaigns.shim import Fault
+from tests.campaigns.shim import EVER_AFTER, Fault
 from tests.campaigns.world import PUSHED, Ledger, World, read, rows_of
 from tests.daemon.kit import ndjson
 from tests.daemon.test_app import Daemon
@@ -26,7 +26,8 @@ BATCHES: Final = 60
 CLIENTS: Final = 2
 EXIT_IO: Final = 74
 BROKEN_SYNC: Final = Fault("sync", "EIO", 25)  # well after the start
-FULL_DISK: Final = Fault("write", "ENOSPC", 400, times=6)  # after the start; the keeper tries again twice a second
+FULL_DISK: Final = Fault("write", "ENOSPC", 400, times=EVER_AFTER)  # after the start, until a client was refused
+TIMEOUT_S: Final = 1.0  # who was counted before the disk filled up waits for room: he gives up and asks anew
 PATIENCE_S: Final = 30.0
 
 
@@ -37,9 +38,11 @@ class Run:
         (folder / "state").mkdir(parents=True)
         self.world = World(folder)
         self.state = (folder / "state").resolve()
+        self.room = folder / "room"  # once it is there, no call fails
         self.ledger, self.refused, self.exit_code = Ledger(), 0, 0
         self._starting = threading.Lock()
-        with patch.dict(os.environ, {"SHIM_FOLDER": str(self.state), "SHIM_ARM": fault.environment()}):
+        armed = {"SHIM_FOLDER": str(self.state), "SHIM_ARM": fault.environment(), "SHIM_CURE": str(self.room)}
+        with patch.dict(os.environ, armed):
             self.daemon = self._start()
 
     def _start(self) -> Daemon:
@@ -64,7 +67,8 @@ class Run:
         url = f"http://{self.daemon.api}/api/v1/ingest/{PUSHED}"
         key = {"Idempotency-Key": str(number)}
         try:
-            reply = httpx.post(url, content=ndjson(rows_of(PUSHED, number)), headers=key, trust_env=False, timeout=5)
+            body = ndjson(rows_of(PUSHED, number))
+            reply = httpx.post(url, content=body, headers=key, trust_env=False, timeout=TIMEOUT_S)
         except httpx.TransportError:
             with self._starting:
                 if self.daemon.process.poll() is None:
@@ -74,9 +78,11 @@ class Run:
             return
         if reply.status_code == 200 and reply.json()["durable"]:
             self.ledger.acked.add(number)
-        else:
-            self.refused += reply.status_code == httpx.codes.SERVICE_UNAVAILABLE
-            time.sleep(0.1)
+            return
+        if reply.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            self.refused += 1
+            self.room.touch()
+        time.sleep(0.1)
 
     def faults(self) -> list[str]:
         """Stopped, what its folder holds less what it should."""

@@ -51,7 +51,10 @@ def receiver() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            length = int(self.headers["Content-Length"])
+            if len(raw := self.rfile.read(length)) < length:
+                return  # the daemon was killed while it told
+            body = json.loads(raw)
             labels = [(alert["labels"], alert["status"]) for alert in body["alerts"]]
             told.extend((one["alertname"], one["feature"], status) for one, status in labels)
             self.send_response(200)

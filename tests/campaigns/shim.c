@@ -34,6 +34,7 @@ static unsigned char ours[FILES];
 static uint64_t inodes[FILES];
 static long counted[KINDS], fired, first, times;
 static int fail_kind = -1, fail_errno;
+static char cure[PATH_MAX];
 
 static int inside(const char *path) {
     return folder_bytes && path && !strncmp(path, folder, folder_bytes)
@@ -49,10 +50,11 @@ static void note(uint32_t op, uint64_t inode, int64_t offset, int64_t size, cons
     errno = kept;
 }
 
-/* Whether this call is to fail. With the lock held. */
+/* Whether this call is to fail; none where the file SHIM_CURE is there. With the lock held. */
 static int fails(int kind) {
     long number = ++counted[kind];
     if (kind != fail_kind || number < first || number >= first + times) return 0;
+    if (*cure && !syscall(SYS_faccessat, AT_FDCWD, cure, F_OK)) return 0;
     fired++;
     return 1;
 }
@@ -101,6 +103,7 @@ __attribute__((constructor)) static void from_environment(void) {
     int kind, with_errno;
     long nth, how_often;
     if (!path) return;
+    if (getenv("SHIM_CURE")) snprintf(cure, sizeof cure, "%s", getenv("SHIM_CURE"));
     shim_start(path, trace_path ? trace_path : "");
     if (arm && sscanf(arm, "%d %ld %ld %d", &kind, &nth, &how_often, &with_errno) == 4)
         shim_arm(kind, nth, how_often, with_errno);

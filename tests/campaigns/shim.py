@@ -22,6 +22,7 @@ SOURCE: Final = Path(__file__).with_name("shim.c")
 HEAD: Final = struct.Struct("=IIQqq")  # op, bytes of the path, inode, offset, size
 MARK: Final = 10  # a record of the driver: its path is a text
 KINDS: Final = {"write": 0, "sync": 1, "truncate": 2}
+EVER_AFTER: Final = 10**6
 ERRORS: Final = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC, "short": 0}
 
 
@@ -35,7 +36,8 @@ class Fault:
     times: int = 1
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.nth} {self.error}" + (f" x{self.times}" if self.times > 1 else "")
+        more = " ->" if self.times == EVER_AFTER else f" x{self.times}" if self.times > 1 else ""
+        return f"{self.kind} {self.nth} {self.error}{more}"
 
     def environment(self) -> str:
         return f"{KINDS[self.kind]} {self.nth} {self.times} {ERRORS[self.error]}"
