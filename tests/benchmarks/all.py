@@ -18,7 +18,7 @@ from tests.benchmarks.engine import compare
 from tests.benchmarks.rows import Row, as_json, kept, table
 from tests.benchmarks.sizes import FULL, SHORT, Size
 
-GROUPS: Final = ("limits", "hand", "peers", "render", "daemon", "process", "files", "store", "growth")
+GROUPS: Final = ("limits", "hand", "peers", "render", "daemon", "process", "files", "store", "growth", "shares")
 LONG: Final = ("year",)  # only where they are named
 RESULTS: Final = Path(__file__).with_name("results.json")
 

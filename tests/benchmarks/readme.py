@@ -25,6 +25,7 @@ GROUPS: Final = {
     "process": "The process",
     "files": "Commands over files",
     "year": "A year of minutes, replayed",
+    "shares": "Where the time goes, of what has missed its goal",
 }
 TITLES: Final = {
     "event_us": "us of CPU an event",

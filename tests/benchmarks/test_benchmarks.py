@@ -7,6 +7,7 @@ installed. The tools that need seconds to import are left to `make bench`, which
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -15,10 +16,12 @@ from typing import Any
 
 import pytest
 
+from driftmon.formats.lines import records_by_line
 from tests.benchmarks import checks, readme
 from tests.benchmarks.engine import SCRIPTS, Contender, Contest, SkippedError, Worker, compare
 from tests.benchmarks.groups import hand, limits, render
 from tests.benchmarks.rows import Row, kept
+from tests.benchmarks.sampled import Sampler
 from tests.benchmarks.sizes import SHORT
 from tests.benchmarks.worker import round_of, task_of
 
@@ -141,3 +144,15 @@ def test_a_curve_without_a_figure_leaves_the_point_out() -> None:
         Row("growth", "w", "", "us", ours=ours, place=f"features/{x}/event_us") for x, ours in ((1, 2.0), (2, None))
     ]
     assert readme.panels(rows)["features"][0].points == [(1.0, 2.0)]
+
+
+def test_time_is_laid_to_the_function_that_takes_it() -> None:
+    sampler = Sampler()
+    sampler.start()
+    piece, until_s = b'{"a":1}\n' * 10_000, time.process_time() + 0.3
+    while time.process_time() < until_s:
+        records_by_line(piece)
+    shares = sampler.shares.copy()
+    assert max(shares, key=lambda name: shares[name]) == "formats/lines.records_by_line"
+    sampler.over.set()
+    sampler.join()
