@@ -84,6 +84,27 @@ def test_a_source_that_breaks_is_tried_again_where_its_last_block_ended(
     assert "trying again in 0.001 s" in caplog.text
 
 
+def test_where_nothing_more_is_counted_a_source_ends_and_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The pump has failed: the daemon is about to end with its fault, and a source has nothing to add to that."""
+
+    async def scenario() -> None:
+        mailbox, source = Mailbox(1024 * 1024), FakeSource("a", [])
+        intake = Intake(mailbox, Telemetry())
+        monkeypatch.setattr(module, "_open", lambda *_: source)
+        mailbox.close()
+        async with asyncio.timeout(10):
+            await intake.follow(configured(tmp_path, "a"), {})
+            while len(asyncio.all_tasks()) > 1:
+                await asyncio.sleep(0)
+            await intake.stop()
+        assert len(source.resumed) == 1
+
+    asyncio.run(scenario())
+    assert not caplog.records
+
+
 def test_a_reload_stops_what_is_gone_starts_what_is_new_and_leaves_the_rest_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ import yaml
 from driftmon.daemon.carry import carried
 from driftmon.daemon.config import load
 from driftmon.daemon.faults import ConfigError
+from driftmon.daemon.on_disk import load_references
 from driftmon.daemon.redaction import redacted
 from driftmon.monitor.monitor import Monitor
 from driftmon.monitor.references import reference_of
@@ -117,3 +118,11 @@ def test_the_configuration_is_shown_as_it_is_written(tmp_path: Path) -> None:
     features = shown["streams"]["s"]["features"]
     assert features["outcome"].items() >= OUTCOME.items()
     assert features["other"].items() >= by_class.items()
+
+
+@pytest.mark.parametrize("other", [{"probability": "q"}, {"label": "z"}, {"positive": "1"}], ids=str)
+def test_losses_that_were_scored_otherwise_are_no_reference(tmp_path: Path, other: dict[str, str]) -> None:
+    with_reference(tmp_path)
+    fault = "p.json was counted with another schema: outcome has other probabilities, classes or another label"
+    with pytest.raises(ConfigError, match=fault):
+        load_references(load(config_of(tmp_path, outcome=OUTCOME | other), {}))
