@@ -25,7 +25,7 @@ GROUPS: Final = {
     "process": "The process",
     "files": "Commands over files",
     "year": "A year of minutes, replayed",
-    "shares": "Where the time goes, of what has missed its goal",
+    "shares": "Where the time goes, of what has missed its goal; being watched slows it, so look at the shares alone",
 }
 TITLES: Final = {
     "event_us": "us of CPU an event",

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
@@ -23,15 +23,14 @@ from tests.benchmarks.installed import environment
 from tests.daemon.kit import end_with_parent
 
 LOCAL: Final = ("--web.listen-address", "127.0.0.1:0", "--api.listen-address", "127.0.0.1:0")
-PROGRAM: Final = ("-m", "driftmon")
 READY_S: Final = 120.0
 
 
 class Daemon:
-    """Started; `ready` when it answers so. `program` is what Python runs."""
+    """Started; `ready` when it answers so."""
 
-    def __init__(self, config: Path, storage: Path | None, log: Path, program: Sequence[str] = PROGRAM) -> None:
-        command = [sys.executable, *program, "run", "--config.file", str(config), *LOCAL]
+    def __init__(self, config: Path, storage: Path | None, log: Path) -> None:
+        command = [sys.executable, "-m", "driftmon", "run", "--config.file", str(config), *LOCAL]
         environ = environment()
         self._log, self.began_s = log, time.perf_counter()
         with log.open("wb") as told:
@@ -82,9 +81,9 @@ class Daemon:
 
 
 @contextmanager
-def daemon(config: Path, storage: Path | None = None, program: Sequence[str] = PROGRAM) -> Iterator[Daemon]:
+def daemon(config: Path, storage: Path | None = None) -> Iterator[Daemon]:
     """Ready; killed at the end, for what comes after its work is not measured."""
-    one = Daemon(config, storage, config.with_suffix(".log"), program)
+    one = Daemon(config, storage, config.with_suffix(".log"))
     try:
         one.wait_until_ready()
         yield one

@@ -4,8 +4,7 @@ Law: a sample weighs as much as its thread has worked since the last one, so a t
 a library does is laid to the function of ours that asked for it; where there is none, to the library. Threads must
 not end while they are watched.
 
-    python -P sampled.py TOLD task SCRIPT TASK FOLDER ARGUMENTS
-    python -P sampled.py TOLD daemon ARGUMENT...
+    python -P sampled.py TOLD SCRIPT TASK FOLDER ARGUMENTS
 """
 
 from __future__ import annotations
@@ -15,18 +14,15 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from driftmon.cli.main import main
 from tests.benchmarks.worker import task_of
 
 ROOT = Path(__file__).parents[2]
 OURS = f"{ROOT / 'driftmon'}/"
 EACH_S = 0.001
 SWITCH_S = 1e-6  # a thread that computes lets the watcher in at once, and not where a library happens to
-TOLD_EACH_S = 0.25
 ROUNDS_S = 4.0  # of a task, about
 
 
@@ -72,27 +68,9 @@ def task(told: Path, sampler: Sampler, script: str, name: str, folder: str, argu
     told.write_text(json.dumps(found))
 
 
-def daemon(told: Path, sampler: Sampler, arguments: Sequence[str]) -> None:
-    """What it has done so far is told again and again, so that it may be killed."""
-
-    def tell() -> None:
-        while True:
-            time.sleep(TOLD_EACH_S)
-            new = told.with_suffix(".new")
-            new.write_text(json.dumps({"shares": sampler.shares.copy()}))
-            new.replace(told)
-
-    threading.Thread(target=tell, daemon=True).start()
-    main(arguments)
-
-
 if __name__ == "__main__":
     sys.setswitchinterval(SWITCH_S)
     watcher = Sampler()
     watcher.start()
-    path, work, *arguments = sys.argv[1:]
-    if work == "task":
-        script, name, folder, how = arguments
-        task(Path(path), watcher, script, name, folder, how)
-    else:
-        daemon(Path(path), watcher, arguments)
+    path, script, name, folder, how = sys.argv[1:]
+    task(Path(path), watcher, script, name, folder, how)

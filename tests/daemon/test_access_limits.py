@@ -1,8 +1,12 @@
 """What strangers can cost: guesses an address, logins at once, TLS handshakes under way; and that each is counted."""
 
 import asyncio
+import ssl
 import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import bcrypt
 import httpx
@@ -30,6 +34,7 @@ from tests.daemon.access_kit import (
 from tests.daemon.kit import Running, ready_config, running
 
 GOOD, BAD = basic()["Authorization"], basic(password="wrong")["Authorization"]
+Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 CHECKED = "driftmon.daemon.access.credentials._checked"
 
 
@@ -178,17 +183,25 @@ async def closed(reader: asyncio.StreamReader) -> bool:
         return True
 
 
+@asynccontextmanager
+async def silent_ones(folder: Path, context: ssl.SSLContext) -> AsyncIterator[tuple[Running, int, Sequence[Streams]]]:
+    """A daemon, the port of its API, and three connections to it that begin no handshake."""
+    keeper = Keeper(write_web(folder, **tls(), **users()), {})
+    async with running(ready_config(folder), verify=context, keeper=keeper) as daemon:
+        port = int(daemon.app.urls["api"][0].rpartition(":")[2])
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        yield daemon, port, silent
+        for _, writer in silent:
+            writer.close()
+
+
 def test_handshakes_under_way_are_bounded_in_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("driftmon.daemon.access.handshakes.MOST", 3)
     monkeypatch.setattr("driftmon.daemon.server.HANDSHAKE_S", 60.0)  # none of them ends by itself
     context = make_certificate(tmp_path)
-    keeper = Keeper(write_web(tmp_path, **tls(), **users()), {})
 
     async def scenario() -> None:
-        async with running(ready_config(tmp_path), verify=context, keeper=keeper) as daemon:
-            port = int(daemon.app.urls["api"][0].rpartition(":")[2])
-            silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
-            await asyncio.sleep(0.05)
+        async with silent_ones(tmp_path, context) as (daemon, port, silent):
             with pytest.raises(httpx.TransportError):
                 await fresh(daemon, context)
             assert (await counts(daemon, "tls_handshakes"))["api limit"] == 1  # the other listener lets in
@@ -205,8 +218,7 @@ def test_handshakes_under_way_are_bounded_in_number(tmp_path: Path, monkeypatch:
             assert {key: count for key, count in found.items() if count} == {
                 "api limit": 1, "api failed": 2,
             }  # fmt: skip
-            for _, writer in (*silent[1:], (None, plain)):
-                writer.close()
+            plain.close()
 
     asyncio.run(scenario())
 
@@ -219,16 +231,10 @@ async def failed(daemon: Running, handshakes: int) -> None:
 
 def test_a_handshake_that_does_not_go_on_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("driftmon.daemon.server.HANDSHAKE_S", 0.5)
-    context = make_certificate(tmp_path)
-    keeper = Keeper(write_web(tmp_path, **tls(), **users()), {})
 
     async def scenario() -> None:
-        async with running(ready_config(tmp_path), verify=context, keeper=keeper) as daemon:
-            port = int(daemon.app.urls["api"][0].rpartition(":")[2])
-            silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        async with silent_ones(tmp_path, make_certificate(tmp_path)) as (_, _, silent):
             assert [await closed(reader) for reader, _ in silent] == [True] * 3
-            for _, writer in silent:
-                writer.close()
 
     asyncio.run(scenario())
 

@@ -55,7 +55,7 @@ def _http(folder: Path, records: Path, reference: driftmon.Snapshot, rounds: int
         for _ in range(rounds):
             for events in BODIES:
                 for ack, one in daemons.items():
-                    told.setdefault((events, ack), []).append(sent(one, records, events, seconds))
+                    told.setdefault((events, ack), []).append(_sent(one, records, events, seconds))
         resident = {ack: one.resident_mb() for ack, one in daemons.items()}
     for (events, ack), found in told.items():
         waits = [wait for _, _, each in found for wait in each]
@@ -66,7 +66,7 @@ def _http(folder: Path, records: Path, reference: driftmon.Snapshot, rounds: int
         yield row.alone([counted / cpu_s for counted, cpu_s, _ in found])
 
 
-def sent(one: Daemon, records: Path, events: int, seconds: float) -> tuple[float, float, list[float]]:
+def _sent(one: Daemon, records: Path, events: int, seconds: float) -> tuple[float, float, list[float]]:
     """Events accepted, CPU of the daemon meanwhile, and the waits in ms."""
     before_s = one.cpu_s()
     arguments = [one.address("api"), str(records), str(events), str(BODIES[events]), str(seconds)]

@@ -1,6 +1,8 @@
 """Shares: where the time goes of what has missed its goal, by function: why it is missed, and what would help.
 
-Law: the very work of the other groups, by a process that is watched (sampled.py); watching costs a few in a hundred.
+Law: the very work of other groups that results.json says has missed, by a process that is watched (sampled.py), which
+makes small steps up to half as slow again: only shares are worth something. The daemon is not among it: of two threads that take turns with the interpreter's lock, one
+that waits would be charged where it waits.
 """
 
 from __future__ import annotations
@@ -13,62 +15,35 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow.parquet as pq
-
-import driftmon
-from tests.benchmarks.data import data_of
-from tests.benchmarks.engine import ROOT, SCRIPTS, cost
-from tests.benchmarks.groups import daemon, hand
+from tests.benchmarks.engine import SCRIPTS, Contest, cost
+from tests.benchmarks.groups import hand, peers, render
 from tests.benchmarks.installed import environment
-from tests.benchmarks.rows import Row
-from tests.benchmarks.running import configured
-from tests.benchmarks.running import daemon as running
+from tests.benchmarks.readme import RESULTS
+from tests.benchmarks.rows import Row, from_json
 from tests.benchmarks.sizes import FULL, Size
 
 SAMPLED: Final = str(SCRIPTS / "sampled.py")
 SHOWN: Final = 7
-TASKS: Final[tuple[tuple[str, str, str, Mapping[str, Any], str], ...]] = (
-    ("1 M floats in 16 bins", "contenders/ours_columns", "array", {"bins": 16}, "ns a value"),
-    ("DataFrame of 1 M rows", "contenders/ours_columns", "frames", {"text": "arrow"}, "ns a row"),
-    ("DataFrame of 1 M rows, Python strings", "contenders/ours_columns", "frames", {"text": "object"}, "ns a row"),
-    ("a batch of 1,000 rows", "contenders/ours_columns", "batches", {"text": "object", "batches": 100}, "us a batch"),
-    ("events one at a time", "contenders/ours_columns", "events", {"events": 50_000}, "us an event"),
-    ("the same, KL current", "contenders/ours_columns", "events_current", {"events": 50_000}, "us an event"),
-    ("NDJSON in blocks of 20 kB", "contenders/ours_blocks", "blocks", {"block_bytes": 20_000}, "ns an event"),
-    ("NDJSON in blocks of 200 kB", "contenders/ours_blocks", "blocks", {"block_bytes": 200_000}, "ns an event"),
-    ("a tick of 1,000 features", "contenders/ours_render", "tick", {"features": 1000}, "ms"),
-)
-BODIES: Final = (1, 100)
 
 
 def rows(size: Size) -> Iterator[list[Row]]:
-    data, short = data_of(size.live_rows, size.reference_rows), size is not FULL
-    hand.write_bins(data)
+    contests = [contest for group in (hand, peers, render) for contest in group.contests(size)]
+    missed = {
+        row.work for each in json.loads(RESULTS.read_text()).values() for row in from_json(each) if row.met is False
+    }
     with tempfile.TemporaryDirectory() as name:
-        told = Path(name) / "told"
-        for work, script, task, arguments, unit in TASKS[:1] if short else TASKS:
-            command = [SAMPLED, str(told), "task", str(SCRIPTS / f"{script}.py"), task, str(data)]
-            own = {**environment(), "PYTHONPATH": str(ROOT)}
-            subprocess.run([sys.executable, "-P", *command, json.dumps(arguments)], check=True, env=own)
-            found = json.loads(told.read_text())
-            yield [Row("shares", work, "", unit, note=words(found["shares"])).alone([cost(found, unit)])]
-        for events in BODIES[1:] if short else BODIES:
-            yield [_http(Path(name) / str(events), data, events, size.seconds)]
+        for contest in [one for one in contests if one.work in missed] if size is FULL else contests[:1]:
+            found = _task(contest, Path(name) / "told")
+            note = words(found["shares"])
+            yield [Row("shares", contest.work, "", contest.unit, note=note).alone([cost(found, contest.unit)])]
 
 
-def _http(folder: Path, data: Path, events: int, seconds: float) -> Row:
-    """After a while to warm up."""
-    reference = driftmon.reference_of(pq.read_table(data / "reference.parquet"))
-    config = configured(folder, reference, {"sources": [{"type": "http"}]}, storage={"ack": "memory"})
-    told = folder / "told"
-    with running(config, folder / "state", [SAMPLED, str(told), "daemon"]) as one:
-        daemon.sent(one, data / "live.ndjson", events, seconds / 4)
-        before = json.loads(told.read_text())["shares"]
-        counted, cpu_s, _ = daemon.sent(one, data / "live.ndjson", events, seconds)
-        after = json.loads(told.read_text())["shares"]
-    shares = {name: spent_s - before.get(name, 0.0) for name, spent_s in after.items()}
-    row = Row("shares", f"HTTP, {events:,} events a body, ack: memory", "", "us an event", note=words(shares))
-    return row.alone([1e6 * cpu_s / counted])
+def _task(contest: Contest, told: Path) -> dict[str, Any]:
+    ours = contest.ours
+    command = [SAMPLED, str(told), str(SCRIPTS / f"{ours.script}.py"), ours.task, str(contest.data)]
+    subprocess.run([sys.executable, "-P", *command, json.dumps(ours.arguments)], check=True, env=environment())
+    found: dict[str, Any] = json.loads(told.read_text())
+    return found
 
 
 def words(shares: Mapping[str, float]) -> str:
