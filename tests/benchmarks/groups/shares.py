@@ -1,8 +1,8 @@
 """Shares: where the time goes of what has missed its goal, by function: why it is missed, and what would help.
 
 Law: the very work of other groups that results.json says has missed, by a process that is watched (sampled.py), which
-makes small steps up to half as slow again: only shares are worth something. The daemon is not among it: of two threads that take turns with the interpreter's lock, one
-that waits would be charged where it waits.
+makes small steps up to half as slow again: only shares are worth something. The daemon is not among it: of two threads
+that take turns with the interpreter's lock, one that waits would be charged where it waits.
 """
 
 from __future__ import annotations
