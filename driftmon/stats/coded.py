@@ -14,8 +14,11 @@ from typing import Any, Final, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from driftmon.stats.identity import shared
+
 PIECE: Final = 32_768  # rows at a time: what is in between stays in the second-level cache
 
+Objects: TypeAlias = NDArray[np.object_]
 Codes: TypeAlias = NDArray[np.signedinteger[Any]]  # as wide as whoever made them left them
 
 
@@ -57,7 +60,7 @@ class Coded(Sequence[str | None]):
             none_first += np.bincount(
                 np.add(piece, 1, out=room[: len(piece)], dtype=np.int64), minlength=len(none_first)
             )
-        return np.roll(none_first, -1)
+        return np.concatenate((none_first[1:], none_first[:1]))
 
 
 def encoded(values: Any) -> tuple[Codes, Sequence[Any]] | None:
@@ -110,11 +113,24 @@ def _pandas(pandas: Any, values: Any) -> tuple[Codes, list[Any]] | None:
         found = _arrow(sys.modules["pyarrow"], values.array.__arrow_array__())
         if found is not None:
             return found
-    # Of mixed objects pandas would take 1, 1.0 and True for one another.
+    if values.dtype == object:
+        return _objects(pandas, values.to_numpy())
     if isinstance(values.dtype, pandas.StringDtype) or pandas.api.types.infer_dtype(values, skipna=True) == "string":
         codes, texts = values.factorize()
         return codes.astype(np.int64, copy=False), texts.tolist()
     return None
+
+
+def _objects(pandas: Any, array: Objects) -> tuple[Codes, list[Any]] | None:
+    """None where they are not all texts or missing: of others pandas would take 1, 1.0 and True for one another."""
+    if (found := shared(array, pandas.factorize)) is not None:
+        numbers, array = found
+    if pandas.api.types.infer_dtype(array, skipna=True) != "string":
+        return None
+    codes, texts = pandas.factorize(array)
+    if found is not None:
+        codes = codes.take(numbers)
+    return codes.astype(np.int64, copy=False), texts.tolist()
 
 
 def _polars(polars: Any, values: Any) -> tuple[Codes, list[Any]] | None:

@@ -111,7 +111,10 @@ def column_of(kind: str, values: Any) -> Column:
     ['a', None, '3']
     """
     if kind != "any":
-        column = _plain(kind, values) if isinstance(values, list) else _encoded(kind, values)
+        listed = values if isinstance(values, list) else _objects(kind, values)
+        column = None if listed is None else _plain(kind, listed)
+        if column is None and listed is not values:
+            column = _encoded(kind, values)
         if column is not None:
             return column
     array = values if isinstance(values, np.ndarray) else as_array(values)
@@ -131,11 +134,29 @@ PLAIN: Final[Mapping[str, set[type]]] = {
     "boolean": {bool, type(None), type(ABSENT)},
     "categorical": {str, type(None), type(ABSENT)},
 }
+TEXTS_OR_NAN: Final = {*PLAIN["categorical"], float}
+LONG: Final = 4096  # texts of a DataFrame that are worth to be numbered
+
+
+def _objects(kind: str, values: Any) -> list[Any] | None:
+    """The objects of an array or a DataFrame column; None where it has no objects, or long texts to be numbered."""
+    dtype = getattr(values, "dtype", None)
+    if not isinstance(dtype, np.dtype) or dtype.kind != "O" or values.ndim != 1:
+        return None
+    if kind == "categorical" and len(values) >= LONG and not isinstance(values, np.ndarray):
+        return None
+    found: list[Any] = np.asarray(values).tolist()
+    return found
 
 
 def _plain(kind: str, values: list[Any]) -> Column | None:
     """A list in which each value is what its kind asks for, if it is one: no step of Python's own per value."""
     types = set(map(type, values))
+    if kind == "categorical" and float in types:  # NaN is how pandas has a text that is missing
+        if not types <= TEXTS_OR_NAN:
+            return None
+        values = [None if isinstance(value, float) and math.isnan(value) else value for value in values]
+        types = set(map(type, values))
     if not types <= PLAIN[kind]:
         return None
     absent: list[int] = []
@@ -158,10 +179,12 @@ def _encoded(kind: str, values: Any) -> Column | None:
         return None
     codes, distinct = found
     texts = [text(value) for value in distinct]
-    invalid = np.flatnonzero(np.isin(codes, [at for at, one in enumerate(texts) if isinstance(one, tuple)]))
     readable = [None if isinstance(one, tuple) else one for one in texts]
     column: Any = Coded(codes, readable)  # read as the list that it stands for
-    return Column(column, {NESTED: invalid.tolist()} if len(invalid) else {})
+    if not (unreadable := [at for at, one in enumerate(texts) if isinstance(one, tuple)]):
+        return Column(column)
+    invalid = np.flatnonzero(np.isin(codes, unreadable)).tolist()
+    return Column(column, {NESTED: invalid} if invalid else {})
 
 
 def named_columns(table: Any) -> dict[str, Any]:
