@@ -19,6 +19,10 @@ import click
 from driftmon import __version__
 
 UNEXPECTED = 70  # EX_SOFTWARE
+JOBS = {  # verbs that let processes count, and the module that says what those do
+    "check": "driftmon.cli.check",
+    "reference": "driftmon.cli.support.counting",
+}
 
 
 class Folder(click.Group):
@@ -27,6 +31,16 @@ class Folder(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         files = pkgutil.iter_modules([str(Path(__file__).parent)])
         return sorted(verb_of(found.name) for found in files if not found.ispkg and found.name != "main")
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in JOBS and any(text.startswith("--jobs") for text in args):
+            from driftmon.cli.support import workers  # noqa: PLC0415  for those who ask for processes
+
+            if workers.several(args):
+                workers.begin(JOBS[args[0]])
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):

@@ -147,7 +147,8 @@ class Builder:
             raise self._wrong((*path, "type"), f"{kind} is not available yet", f"use one of {names}")
         if kind not in shapes:
             raise self._wrong((*path, "type"), f"{kind} is no {choice.what}", nearest(kind, shapes))
-        return PluginSettings(kind, self.shape(shapes[kind], node, path, frozenset({"type"})), self.place(path))
+        options = self.shape(shapes[kind], node, path, frozenset({"type"}))
+        return PluginSettings(kind, options, self.place(path) if choice.placed else "")
 
     def _judged(self, judge: Callable[..., Any], path: KeyPath, *arguments: Any) -> Any:
         """What `judge` says of a value; a KeyFault of its becomes a fault with a place."""

@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from importlib import resources
 from pathlib import Path
 
 from driftmon.daemon.build import Builder, Wrong
@@ -57,6 +56,8 @@ def loads(data: bytes, path: Path, environ: Mapping[str, str]) -> Config:
 
 def example() -> str:
     """The commented example configuration that comes with the package."""
+    from importlib import resources  # noqa: PLC0415  a daemon has a configuration already
+
     return (resources.files("driftmon.daemon") / "example.yaml").read_text(encoding="utf-8")
 
 

@@ -6,7 +6,6 @@ Law: a message names the place (file:line and key path), the fault, and the cure
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -70,6 +69,8 @@ def nearest(word: str, known: Iterable[str], otherwise: str = "") -> str:
     >>> nearest("featurs", ["features", "windows"]), nearest("xyz", ["b", "a"])
     ('did you mean features?', 'there are a, b')
     """
+    from difflib import get_close_matches  # noqa: PLC0415  for those who misspell
+
     names = sorted(known)
     close = get_close_matches(word, names, n=1, cutoff=0.6) or [name for name in names if name.lower() == word.lower()]
     if close:

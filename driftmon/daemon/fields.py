@@ -22,6 +22,7 @@ class OneOf(Struct, frozen=True):
     what: str  # "source", for messages
     shapes: Callable[[], Mapping[str, type]]
     not_yet: tuple[str, ...] = ()
+    placed: bool = True  # whether it is told where it stands; nobody asks a feature, and there are a thousand
 
 
 @dataclass(frozen=True)

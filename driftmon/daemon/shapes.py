@@ -76,7 +76,7 @@ def sinks() -> Mapping[str, type]:
 
 SOURCE: Final = OneOf("source", sources, ("kafka", "redis", "nats", "delta"))
 SINK: Final = OneOf("sink", sinks)
-FEATURE: Final = OneOf("feature type", lambda: FEATURES)
+FEATURE: Final = OneOf("feature type", lambda: FEATURES, placed=False)
 REFERENCE: Final = OneOf("reference", lambda: REFERENCES)
 REFERENCE_EXAMPLE: Final = "reference: {type: file, path: data.reference.json}, or {type: warmup, observations: 20000}"
 DEFAULT_SOURCES: Final = (PluginSettings("http", plugins.load("sources", "http").Options()),)

@@ -11,6 +11,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 from driftmon.daemon.carry import carried, carried_clocks, spent_panes
@@ -87,12 +88,17 @@ class Stream:
         self.gathering = Gathering()
         self._rules = tuple(rules)
         self.delayed = delayed_of(settings)
-        self._decoders = Decoders(live_layout_of(settings), limits.bounds)
+        self._bounds = limits.bounds
         self._other = other
         self._warned: set[str] = set()  # features whose live rows were said to depend on one another
         self._aligned_to: Schema | None = None
         self._monitor: Monitor | WarmUp | Waiting = beginning(settings) if reference is None else self._watch(reference)
         self._align()
+
+    @cached_property
+    def _decoders(self) -> Decoders:
+        """Made when the first block comes: a struct of 1,000 fields is a part of a start that nobody waits for."""
+        return Decoders(live_layout_of(self.settings), self._bounds)
 
     def read(self, block: Block) -> Iterator[Batch | None]:
         """Decode one block, and change nothing; None where somebody else may have a turn."""

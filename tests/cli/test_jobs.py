@@ -10,6 +10,7 @@ import sys
 import time
 from codecs import BOM_UTF8
 from concurrent.futures import Future
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftmon.cli.support import inputs, parts, sampled_parts
+from driftmon.cli.main import JOBS
+from driftmon.cli.support import inputs, parts, sampled_parts, workers
 from driftmon.cli.support.inputs import blocks, blocks_between, input_of
 from driftmon.cli.support.parts import Part
 from driftmon.cli.support.records import sampled
@@ -59,6 +61,19 @@ def test_a_reference_and_a_check_are_the_same_with_any_number_of_processes(
     assert len({one.stderr.partition("wrote")[0] for one in told}) == 1
     checks = [run("check", tmp_path / "1.reference.json", files[0], *config, "--json", "--jobs", n) for n in (1, 2)]
     assert len({(one.exit_code, one.stdout, one.stderr) for one in checks}) == 1
+
+
+def test_processes_begin_before_the_verb_is_looked_at(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they import beforehand is there; their server would pass over a name that is wrong."""
+    begun: list[str] = []
+    monkeypatch.setattr(workers, "begin", begun.append)
+    for jobs in (("--jobs", "2"), ("--jobs=3",), ("--jobs", "1"), ()):
+        run("check", "no.json", "no.ndjson", *jobs)
+        run("reference", "build", "no.ndjson", "-o", "x", *jobs)
+        run("merge", "no.json", "-o", "x", *jobs)
+    assert begun == [*JOBS.values()] * 2
+    for module in (workers.PARTS, *JOBS.values()):
+        assert import_module(module)
 
 
 @pytest.mark.parametrize("most", [700, 2500])

@@ -6,7 +6,6 @@ batch, count and line number, is the same with any number of processes.
 
 from __future__ import annotations
 
-import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -14,14 +13,14 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import active_children, get_all_start_methods, get_context, resource_tracker
-from multiprocessing.context import BaseContext
+from multiprocessing import active_children
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from driftmon.cli.support import parquet
 from driftmon.cli.support.faults import Fault
 from driftmon.cli.support.inputs import Input, Progress, blocks, blocks_between
 from driftmon.cli.support.progress import progress
+from driftmon.cli.support.workers import context, unheard
 from driftmon.daemon.decoders import Decoders
 from driftmon.formats.layout import Layout
 from driftmon.monitor.batch import Batch
@@ -99,10 +98,10 @@ def result(part: Part, future: Future[Found]) -> Found:
 @contextmanager
 def processes(jobs: int, prepare: Callable[..., None], known: tuple[Any, ...]) -> Iterator[Submit]:
     """A pool whose processes were told once what is `known`; none goes on after a failure."""
-    pool = ProcessPoolExecutor(jobs, _context(), prepare, known)
+    pool = ProcessPoolExecutor(jobs, context(), prepare, known)
 
     def submit(work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        with _unheard():
+        with unheard():
             return pool.submit(work, *arguments)
 
     try:
@@ -113,31 +112,6 @@ def processes(jobs: int, prepare: Callable[..., None], known: tuple[Any, ...]) -
         raise
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _unheard() -> Iterator[None]:
-    """Ctrl-C is for this process, afterwards: it ends the pool. What is started has it blocked from its first step."""
-    heard: list[int] = []
-    resource_tracker.ensure_running()  # it would unblock the signal when it has started
-    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))  # other threads take it
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        signal.signal(signal.SIGINT, handler)
-    if heard:
-        raise KeyboardInterrupt
-
-
-def _context() -> BaseContext:
-    """Processes that begin clean, and where the system can, imported once for all of them."""
-    if "forkserver" not in get_all_start_methods():
-        return get_context("spawn")
-    context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
 
 
 def parts_of(source: Input, told: Progress) -> Iterator[Part]:

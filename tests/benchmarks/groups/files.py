@@ -20,7 +20,7 @@ import numpy as np
 
 from tests.benchmarks.contenders.common import NUMERIC, TEXTS
 from tests.benchmarks.data import columns_of
-from tests.benchmarks.engine import ROOT
+from tests.benchmarks.installed import environment
 from tests.benchmarks.rows import Row
 from tests.benchmarks.sizes import FULL, Size
 
@@ -79,10 +79,9 @@ def configured(folder: Path) -> None:
 
 def _run(folder: Path, arguments: list[str], codes: tuple[int, ...] = (0,)) -> tuple[float, float]:
     """CPU of the command and its children, and wall seconds; it may end with one of these codes."""
+    command, environ = [sys.executable, "-m", "driftmon", *arguments], environment()
     before, began_s = os.times(), time.perf_counter()
-    command = [sys.executable, "-m", "driftmon", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(command, cwd=folder, env=environment, check=False, capture_output=True)
+    ended = subprocess.run(command, cwd=folder, env=environ, check=False, capture_output=True)
     assert ended.returncode in codes, ended.stderr.decode()
     wall_s, after = time.perf_counter() - began_s, os.times()
     return after.children_user + after.children_system - before.children_user - before.children_system, wall_s
