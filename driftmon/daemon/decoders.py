@@ -38,6 +38,10 @@ class Decoders:
             return (self.decode(one) for one in (block,))  # when it is asked for: a fault is met where it is caught
         return self._ndjson.batches(block.data, block.first_line)
 
+    def clean(self, lines: bytes) -> Batch | None:
+        """Blocks of NDJSON together, where each line is a good record; else None, and nothing is known of them."""
+        return self._ndjson.clean(lines)
+
     def sampled(self, block: Block, wanted: slice) -> tuple[Batch, int]:
         """Of a block's rows the columns of some, and how many rows there are."""
         if block.format == "csv":

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 from driftmon.daemon.ahead import Ahead, Reader
 from driftmon.daemon.clock import Clock, passing_s
+from driftmon.daemon.groups import Group, Item, grouped
 from driftmon.daemon.keeping import Forgetful, Keeper, Outcome
 from driftmon.daemon.mailbox import Mailbox, Question
 from driftmon.daemon.overload import PUSHED, Octaves, Thinning, ratios
@@ -75,7 +76,8 @@ class Pump:
         self.start_clock()
         while (items := self._mailbox.take(self._rest_s(passing_s()))) is not None:
             ahead = Reader(self._streams, self._let_small_ones_pass).read(items)
-            self.turn(chain(items, self._newcomers()), now_ms(), passing_s(), ahead)
+            together = grouped(items, self._streams)
+            self.turn(chain(together, self._newcomers()), now_ms(), passing_s(), ahead)
         self._due_s = {}
         self.turn([], now_ms(), passing_s())
         self._keeper.finish(self._streams, self._clock.read(now_ms(), passing_s()))
@@ -88,18 +90,16 @@ class Pump:
         """What the next turn will count by, if it comes at this time."""
         return copy(self._clock).read(wall_ms, at_s)
 
-    def _newcomers(self) -> Iterator[Block | Question]:
+    def _newcomers(self) -> Iterator[Item]:
         """Small requests that came while those of this turn were counted: one commit is for all of them."""
-        yield from self._mailbox.take_quick()
+        yield from grouped(self._mailbox.take_quick(), self._streams)
 
     def _let_small_ones_pass(self) -> None:
         """Nothing of the large request is counted yet, so theirs is a turn like any other."""
         if items := self._mailbox.take_quick():
-            self.turn(items, now_ms(), passing_s())
+            self.turn(grouped(items, self._streams), now_ms(), passing_s())
 
-    def turn(
-        self, items: Iterable[Block | Question], at_ms: int, at_s: float, ahead: Mapping[int, Ahead] = NONE
-    ) -> None:
+    def turn(self, items: Iterable[Item], at_ms: int, at_s: float, ahead: Mapping[int, Ahead] = NONE) -> None:
         """One round: `at_ms` is the wall clock, for the records; `at_s` the monotonic one, for the ticks."""
         wall_ms, at_ms = at_ms, self._read_clock(at_ms, at_s)
         octave = self._octaves.step(self._mailbox.taken_at, at_s)
@@ -108,6 +108,8 @@ class Pump:
         for item in items:
             if isinstance(item, Question):
                 _answer(item)
+            elif isinstance(item, Group):
+                outcomes += self._observe_group(item, at_ms, wall_ms, octave)
             else:
                 outcomes.append((item, self._observe(item, at_ms, wall_ms, octave, ahead.get(id(item)))))
         for block, outcome in self._keeper.settle(self._streams, outcomes, at_ms):
@@ -149,6 +151,28 @@ class Pump:
         self._telemetry.ingest.observe(time.perf_counter() - started_s)
         self._telemetry.settled(block, outcome, at_ms)
         return outcome
+
+    def _observe_group(self, group: Group, at_ms: int, wall_ms: int, octave: int) -> list[Outcome]:
+        """Each of its blocks, if it is still good for this stream, in the time of one."""
+        stream, started_s = group.stream, time.perf_counter()
+        if self._streams.get(stream.settings.name) is stream:  # else there was a reload
+            try:
+                stream.count(group.batch, at_ms)
+            except Exception:  # nothing is counted; whose block it was will be told
+                log.exception(
+                    "stream %s: %d blocks could not be counted as one", stream.settings.name, len(group.blocks)
+                )
+            else:
+                took_s = group.took_s + time.perf_counter() - started_s
+                return self._settled(group, took_s / len(group.blocks), at_ms)
+        return [(block, self._observe(block, at_ms, wall_ms, octave, None)) for block in group.blocks]
+
+    def _settled(self, group: Group, each_s: float, at_ms: int) -> list[Outcome]:
+        outcomes = [(block, Settled(records)) for block, records in zip(group.blocks, group.records, strict=True)]
+        for block, outcome in outcomes:
+            self._telemetry.ingest.observe(each_s)
+            self._telemetry.settled(block, outcome, at_ms)
+        return [*outcomes]
 
     def _due(self, at_s: float) -> list[str]:
         names = [name for name in self._streams if self._due_s.get(name, at_s) <= at_s]

@@ -104,6 +104,15 @@ class Stream:
         """Decode one block, and change nothing; None where somebody else may have a turn."""
         return self._decoders.batches(block)
 
+    @property
+    def joins(self) -> bool:
+        """Whether blocks may be read and counted as one: every good record is counted, whatever came before it."""
+        return self.monitor is not None and self.settings.time is None and self.delayed is None and self._other is None
+
+    def read_clean(self, lines: bytes) -> Batch | None:
+        """Decode the lines of several blocks, and change nothing; None unless each is a good record."""
+        return self._decoders.clean(lines)
+
     def observe(self, block: Block, now_ms: int, read: Iterable[Batch | None] | None = None) -> Settled:
         """Count one block; `read` is what this stream has read of it."""
         parts = []

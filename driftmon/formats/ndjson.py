@@ -51,6 +51,7 @@ class Decoder:
         self._lexicon = Lexicon()
         self._strangers = 0
         self._clean = True  # the lines last read; where one did not fit, others will not, and all are read again
+        self._shy = self._apart = 0  # how often `clean` is not tried after it found a fault, and still is not
 
     def decode(self, data: bytes, first_line: int = 1) -> Batch:
         """The rows of whole records; `first_line` is the number of data's first line in the sender's body or file.
@@ -84,6 +85,29 @@ class Decoder:
                 yield self._batch(found)
                 found.forget()
         yield self._batch(found)
+
+    def clean(self, data: bytes) -> Batch | None:
+        """The batch, if each line of data is a good record of its own; else None, mostly before much was read.
+
+        What is true of all lines together is true of each block of them, so blocks that end at line ends can be
+        read as one. Of a line that is less than a record, or more, that is not known.
+
+        >>> from types import SimpleNamespace as Spec
+        >>> decoder = Decoder(Layout([Spec(name="x", kind="numeric", field=None, absent="missing")]))
+        >>> decoder.clean(b'{"x":1}\\n{"x":2}\\n').rows, decoder.clean(b'{"x":1\\n,"y":2}\\n')
+        (2, None)
+        """
+        if self._apart:
+            self._apart -= 1
+            return None
+        found, most_rows = self._begin(data, 1), 2 * self._most_rows
+        for piece in pieces(data, self._line_bytes):
+            if not self._all_at_once(piece, found) or found.rows > most_rows:
+                self._apart = self._shy = min(2 * self._shy + 1, STRANGERS)
+                return None
+        self._shy = 0
+        batch = self._batch(found)
+        return None if batch.rejected else batch  # for its time
 
     def _begin(self, data: bytes, first_line: int, wanted: slice = EVERY) -> Found:
         """Struct fields stand as the keys of the first line that there was: only how fast it goes depends on it."""

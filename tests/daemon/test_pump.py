@@ -28,7 +28,7 @@ class FakeStream:
         overload = "block"
         sources = ()
 
-    samples = False
+    samples = joins = False
     newest_ms = 0
 
     def __init__(self, events: list[str]) -> None:

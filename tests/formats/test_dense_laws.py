@@ -187,3 +187,27 @@ def test_texts_of_records_that_did_not_fit_are_not_kept() -> None:
     dense = decoder._rows.dense
     assert dense is not None
     assert [words.take() for words in dense.words.values()] == [[]]
+
+
+@given(blocks=BLOCKS, time=st.sampled_from(TIMES))
+@example(blocks=[[b"{}{}", b"{}"], [b"{}", b"", b"{}"], [b'{"x":', b"1}"], [b'{"x":1', b',"b":true}']], time=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@patch.multiple(words, ROWS=2, AGAIN=3, FEW=2)
+def test_what_is_clean_is_a_good_record_a_line_and_reads_the_same(
+    blocks: list[list[bytes]], time: TimeField | None
+) -> None:
+    decoder, plainly = Decoder(Layout(SPECS, time)), Decoder(Layout(SPECS, time))
+    for lines in blocks:
+        batch = decoder.clean(b"".join(line + b"\n" for line in lines))
+        each = [plainly.decode(line + b"\n") for line in lines]
+        if batch is not None:
+            assert [(one.rows, one.rejected) for one in each] == [(1, {})] * len(lines)
+            assert told(batch) == told(plainly.decode(b"".join(line + b"\n" for line in lines)))
+
+
+def test_plain_lines_are_clean() -> None:
+    decoder = Decoder(Layout(SPECS))
+    for data in (b'{"x":1,"c":"UA"}\n{}\n', b'{"x":1,"unread":2}\n' * 3, b'{"x":null}\r\n', b'{"flag":0.5}'):
+        batch = decoder.clean(data)
+        assert batch is not None
+        assert batch.rows == data.count(b"{")
