@@ -19,13 +19,18 @@ from tests.benchmarks.sizes import Size
 
 BINS = (16, 64)
 BLOCKS = (20_000, BLOCK_BYTES, 2_000_000)
+STRINGS = {
+    "object": "each text one object, as pandas' readers make them",
+    "objects": "one object a row",
+}
 
 
 def contests(size: Size) -> list[Contest]:
     data = data_of(size.live_rows, size.reference_rows)
     write_bins(data)
     arrays = (_array(data, bins, size) for bins in BINS)
-    return [*arrays, _frames(data, size), *(_lines(data, block_bytes, size) for block_bytes in BLOCKS)]
+    strings = (_strings(data, text, size) for text in STRINGS)
+    return [*arrays, _frames(data, size), *strings, *(_lines(data, block_bytes, size) for block_bytes in BLOCKS)]
 
 
 def write_bins(data: Path) -> None:
@@ -60,6 +65,14 @@ def _frames(data: Path, size: Size) -> Contest:
     ]
     work = "DataFrame of 10 columns, 1 M rows against 100 k: bins, counts, KL"
     return Contest(work, ours, others, data, "ns a row", Recounted(data), size.rounds, size.warm_ups)
+
+
+def _strings(data: Path, text: str, size: Size) -> Contest:
+    """Texts as Python strings: shared ones are told apart by where they are, all others by what they say."""
+    ours = Contender("driftmon", "contenders/ours_columns", "frames", arguments={"text": text})
+    pandas = Contender("numpy and pandas", "contenders/numpy_hand", "frames", arguments={"text": text})
+    work = f"the same with Python strings, {STRINGS[text]}"
+    return Contest(work, ours, [(pandas, None)], data, "ns a row", Recounted(data), size.rounds, size.warm_ups)
 
 
 def _lines(data: Path, block_bytes: int, size: Size) -> Contest:

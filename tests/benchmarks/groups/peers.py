@@ -2,7 +2,7 @@
 
 Law: what a peer computes is its own business (it must report a number of every column), but where its definition is
 known the number must be that of our counts. The clock sees no import and no conversion into its own form. They need the
-texts of a frame as Python strings, so ours get the same.
+texts of a frame as Python strings, each text one object as their readers make it, so ours get the same.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _rounds(size: Size) -> int:
 def _frames(size: Size) -> Contest:
     ours = Contender("driftmon", "contenders/ours_columns", "frames", arguments={"text": "object"})
     others = [(Contender(name, script, "frames", where), goal) for name, script, where, goal in FRAMES]
-    work = "DataFrame of 10 columns with Python strings, 1 M rows against 100 k"
+    work = "DataFrame of 10 columns with shared Python strings, 1 M rows against 100 k"
     data = data_of(size.live_rows, size.reference_rows)
     return Contest(work, ours, others, data, "ns a row", Agreeing(DEFINITIONS), _rounds(size), size.warm_ups)
 
