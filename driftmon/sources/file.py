@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from driftmon.formats.lines import count_of
 from driftmon.sources.base import BLOCK_BYTES, Block, Format, Limits, Lines, Position, Positions, Progress, with_header
 from driftmon.sources.rotation import Opened, after, where
 
@@ -134,7 +135,7 @@ class Source:
 
     def _block(self, reading: _Reading, whole: bytes) -> Block:
         line = reading.line - reading.header.count(b"\n")
-        reading.line += whole.count(b"\n")
+        reading.line += count_of(b"\n", whole)
         data, reading.header = with_header(self._format, reading.header, whole)
         reading.last = reading.position()
         return Block(self._stream, "file", self._format, data, reading.last, origin=self.origin, first_line=line)

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from driftmon.formats.lines import count_of
 from driftmon.sources.base import BLOCK_BYTES, Block, Format, Limits, Lines, Positions, Progress, with_header
 
 STDIN: Final = 0
@@ -41,7 +42,7 @@ class Source:
             first_line = line - header.count(b"\n")
             data, header = with_header(self._format, header, whole)
             yield Block(self._stream, "stdin", self._format, data, origin=self.origin, first_line=first_line)
-            line += whole.count(b"\n")
+            line += count_of(b"\n", whole)
 
     async def _whole_lines(self) -> AsyncIterator[bytes]:
         async for data in _read(self._descriptor):

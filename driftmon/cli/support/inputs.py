@@ -20,6 +20,7 @@ from typing import BinaryIO, Final, Literal, TypeAlias, cast
 
 from driftmon.cli.support.faults import Fault
 from driftmon.formats.layout import LINE_BYTES
+from driftmon.formats.lines import count_of
 from driftmon.sources.base import BLOCK_BYTES, Block, Lines, with_header
 
 Form: TypeAlias = Literal["ndjson", "csv", "parquet"]
@@ -87,7 +88,7 @@ def blocks(source: Input, progress: Progress) -> Iterator[Block]:
             first_line = line - header.count(b"\n")
             data, header = with_header(source.form, header, whole)
             yield Block("", "file", source.form, data, origin=source.name, first_line=first_line)
-            line += whole.count(b"\n")
+            line += count_of(b"\n", whole)
 
 
 def blocks_between(source: Input, first: int, end: int) -> Iterator[Block]:
@@ -97,7 +98,7 @@ def blocks_between(source: Input, first: int, end: int) -> Iterator[Block]:
     for whole in _wholes(source, first, end):
         if whole:
             yield Block("", "file", "ndjson", whole, origin=source.name, first_line=line)
-            line += whole.count(b"\n")
+            line += count_of(b"\n", whole)
 
 
 def _wholes(source: Input, first: int, end: int) -> Iterator[bytes]:

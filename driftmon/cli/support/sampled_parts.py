@@ -19,6 +19,7 @@ from driftmon.cli.support.progress import progress
 from driftmon.cli.support.sampling import Systematic, wanted
 from driftmon.daemon.decoders import Decoders, some_rows
 from driftmon.formats.layout import Layout
+from driftmon.formats.lines import count_of
 from driftmon.monitor.batch import Batch
 from driftmon.sources.base import BLOCK_BYTES
 
@@ -71,30 +72,29 @@ def _lines(part: Part) -> int:
         return int(parquet.opened(part.source).metadata.num_rows)
     if part.reads is None:
         headers = len(part.blocks) if part.source.form == "csv" else 0
-        return sum(block.data.count(b"\n") for block in part.blocks) - headers
+        return sum(count_of(b"\n", block.data) for block in part.blocks) - headers
     with part.source.path.open("rb") as file:
         file.seek(part.reads[0] * BLOCK_BYTES)
-        return sum(file.read(BLOCK_BYTES).count(b"\n") for _ in range(*part.reads))
+        return sum(count_of(b"\n", file.read(BLOCK_BYTES)) for _ in range(*part.reads))
 
 
 # What a process of the pool knows; set once, before its first part.
-_prepared: list[Layout] = []
+_prepared: list[tuple[Layout, Decoders]] = []
 
 
 def _prepare(layout: Layout) -> None:
-    _prepared[:] = [layout]
+    _prepared[:] = [(layout, Decoders(layout))]
 
 
 def _some(part: Part, offered: int, stride: int) -> Some:
     """The rows of a part that a stride wants, if so many come before."""
-    (layout,) = _prepared
+    ((layout, decoders),) = _prepared
     found: Some = []
     if part.source.form == "parquet":
         for batch in parquet.batches(part.source, layout, untold):
             found.append((some_rows(batch, wanted(offered, stride)), batch.rows))
             offered += batch.rows
         return found
-    decoders = Decoders(layout)
     for block in blocks_in(part):
         found.append(decoders.sampled(block, wanted(offered, stride)))
         offered += found[-1][1]
