@@ -26,6 +26,7 @@ from driftmon.daemon.access.refusals import Door
 from driftmon.daemon.answers import Answers
 from driftmon.daemon.config import ConfigError, load
 from driftmon.daemon.connections import Connections
+from driftmon.daemon.heap import keep_giving_back
 from driftmon.daemon.ingest import Ingest
 from driftmon.daemon.intake import Intake, Positions
 from driftmon.daemon.keeper import Storing
@@ -110,9 +111,11 @@ class App:
         self._announce()
         self._manager.ready(self._watching())
         beating = asyncio.create_task(self._manager.keep_alive(lambda: self.mailbox.ask(lambda: None)))
+        giving_back = asyncio.create_task(keep_giving_back())
         await self._stopping.wait()
         await self._drain(pump, web, api)
         await _cancelled(beating)
+        await _cancelled(giving_back)
 
     def stop(self) -> None:
         """Drain, save and end; from the event loop."""
