@@ -2,7 +2,8 @@
 
 Law: it changes nothing but what the kernel counts as ours. Small blocks that stay break up the places of large ones
 that went, so bodies and pages are put ever further up: the heap of a busy daemon grew by 30 MiB an hour, nearly
-all of it holes. A hole that is given back keeps its addresses, and costs a page fault when it is filled again.
+all of it holes. A hole that is given back keeps its addresses and up to two broken pages; to fill it again costs a
+page fault.
 """
 
 from __future__ import annotations
