@@ -26,6 +26,7 @@ from driftmon.daemon.access.refusals import Door
 from driftmon.daemon.answers import Answers
 from driftmon.daemon.config import ConfigError, load
 from driftmon.daemon.connections import Connections
+from driftmon.daemon.express import Express
 from driftmon.daemon.ingest import Ingest
 from driftmon.daemon.intake import Intake, Positions
 from driftmon.daemon.keeper import Storing
@@ -48,6 +49,7 @@ from driftmon.daemon.site import Shown, Site
 from driftmon.daemon.store import Store
 from driftmon.daemon.streams import Saved, Stream, build_streams
 from driftmon.daemon.telemetry import Telemetry
+from driftmon.daemon.turns import Loop
 from driftmon.monitor.report import Report
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.render.openmetrics import Family
@@ -97,7 +99,7 @@ class App:
     async def run(self) -> None:
         """Until `stop`; raises what made the pump fail, StorageError where the state cannot be saved."""
         self._loop = asyncio.get_running_loop()
-        self.mailbox.soon = self._loop.call_soon
+        self.mailbox.soon = self._loop.at_rest if isinstance(self._loop, Loop) else self._loop.call_soon
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         repeats = self._recalled()  # from here on the store is the pump's
         pump = threading.Thread(target=self._run_pump, name="pump")
@@ -288,10 +290,9 @@ class App:
         process, ingest = self._process, Ingest(self.present, self.mailbox, repeats)
         neighbours = Neighbours((address.host for address in process.api), process.external_url)
         refusals = process.refusals
-        apps: dict[Door, ASGIApp] = {
-            "web": web_guard(web_app(pages), process.keeper, refusals),
-            "api": api_guard(api_app(pages, actions, ingest, site), process.keeper, neighbours, refusals),
-        }
+        guard = api_guard(api_app(pages, actions, ingest, site), process.keeper, neighbours, refusals)
+        apps: dict[Door, ASGIApp] = {"web": web_guard(web_app(pages), process.keeper, refusals), "api": guard}
+        express: dict[Door, Express] = {"api": Express(guard, ingest)}
         context = process.context
         started = {
             kind: Listener(
@@ -301,6 +302,7 @@ class App:
                 REQUEST_GRACE_S,
                 context,
                 Handshakes(kind, refusals),
+                express.get(kind),
             )
             for kind, app in apps.items()
         }
