@@ -24,6 +24,7 @@ from driftmon.daemon.access.handshakes import Handshakes
 from driftmon.daemon.access.neighbours import Neighbours
 from driftmon.daemon.access.refusals import Door
 from driftmon.daemon.answers import Answers
+from driftmon.daemon.cautioning import Cautioning
 from driftmon.daemon.config import ConfigError, load
 from driftmon.daemon.connections import Connections
 from driftmon.daemon.express import Express
@@ -68,7 +69,7 @@ class App:
     def __init__(self, process: Process, environ: Mapping[str, str] = os.environ) -> None:
         self._process, self._environ = process, environ
         self._manager = Notifier(environ)
-        config, streams = self._load()
+        config, references, streams = self._load()
         if process.storage is not None:
             check_folder(process.storage)
         self._telemetry, self.mailbox = Telemetry(), Mailbox(config.limits.mailbox_bytes)
@@ -88,6 +89,7 @@ class App:
         self._recall(config)
         self._sockets = bind_all(process)
         self._reloading, self._stopping = asyncio.Lock(), asyncio.Event()
+        self._cautioning, self._references = Cautioning(), references  # these until they were looked through
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop
 
@@ -112,9 +114,12 @@ class App:
         self._announce()
         self._manager.ready(self._watching())
         beating = asyncio.create_task(self._manager.keep_alive(lambda: self.mailbox.ask(lambda: None)))
+        cautioning = asyncio.create_task(self._cautioning.tell(self.present.config, self._references))
+        self._references = {}
         await self._stopping.wait()
         await self._drain(pump, web, api)
         await _cancelled(beating)
+        await _cancelled(cautioning)
 
     def stop(self) -> None:
         """Drain, save and end; from the event loop."""
@@ -130,7 +135,7 @@ class App:
 
     async def _reload(self) -> str:
         try:
-            config, streams = await asyncio.to_thread(self._load)
+            config, references, streams = await asyncio.to_thread(self._load)
             await self.mailbox.ask(lambda: self._swap(streams))
         except (ConfigError, Closed) as fault:
             return self._refuse(str(fault) or "the daemon is shutting down")
@@ -139,11 +144,13 @@ class App:
             return self._refuse(f"unexpected {type(fault).__name__}: {fault}")
         await self._adopt(config)
         log.info("configuration %s loaded again", self._process.config_file)
+        await self._cautioning.tell(config, references)
         return ""
 
-    def _load(self) -> tuple[Config, dict[str, Stream]]:
+    def _load(self) -> tuple[Config, Mapping[str, Snapshot], dict[str, Stream]]:
         config = load(self._process.config_file, self._environ)
-        return config, build_streams(config, load_references(config))
+        references = load_references(config)
+        return config, references, build_streams(config, references)
 
     def _restore(self, streams: Mapping[str, Stream]) -> None:
         if self._store is None:
