@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import socket
 import time
 import uuid
@@ -22,6 +23,7 @@ TIMEOUT_S: Final = 30.0
 REMEMBERED_S: Final = 600.0  # the daemon remembers a key for 900 s
 FIRST_DELAY_S: Final = 0.05
 LONGEST_DELAY_S: Final = 30.0
+STREAM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as the daemon's configuration asks for
 BUSY: Final = (408, 425, 429)
 SCHEMES: Final[Mapping[str, type[http.client.HTTPConnection]]] = {
     "http": http.client.HTTPConnection,
@@ -73,12 +75,17 @@ class Door:
                 f"the path {prefix!r} of {url!r} has a space or a character that no request can hold; "
                 f"write it as {quote(prefix, safe='/%')!r}"
             )
+        if not STREAM.fullmatch(stream):
+            raise ValueError(
+                f"{stream!r} is no name of a stream; those have letters, digits, _ . and -, at most 64, "
+                "and begin with a letter or digit"
+            )
         if not _is_visible(token):  # it is a secret, and not shown
             raise ValueError(
                 "the token has a space, a line end or another character that no header can hold; "
                 "strip() it where it was read from a file"
             )
-        self._target = f"{prefix}/api/v1/ingest/{quote(stream, safe='')}"
+        self._target = f"{prefix}/api/v1/ingest/{stream}"
         self._login = {"Authorization": f"Bearer {token}"} if token else {}
         self._open: http.client.HTTPConnection | None = None
 

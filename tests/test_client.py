@@ -102,7 +102,7 @@ def test_it_loads_the_standard_library_only() -> None:
 
 def test_a_busy_daemon_is_asked_again_later_with_the_same_key() -> None:
     busy: list[Answer] = [(429, {"Retry-After": "0"}, {}), (503, {}, {}), (CUT, {}, {}), (200, {}, {"rejected": 1})]
-    with scripted(*busy) as server, Client(server.url, "a/b", token="secret") as client:
+    with scripted(*busy) as server, Client(server.url, "a.b", token="secret") as client:
         for number in range(10):
             client.log({"n": number})
         assert client.close(DEADLINE_S)
@@ -110,7 +110,7 @@ def test_a_busy_daemon_is_asked_again_later_with_the_same_key() -> None:
         assert server.records == [{"n": number} for number in range(10)]
         assert len({head["Idempotency-Key"] for head in server.heads}) == 1
         head = server.heads[0]
-        assert (head["path"], head["Authorization"]) == ("/api/v1/ingest/a%2Fb", "Bearer secret")
+        assert (head["path"], head["Authorization"]) == ("/api/v1/ingest/a.b", "Bearer secret")
 
 
 def test_what_is_too_much_for_the_daemon_is_sent_in_halves_with_keys_of_their_own() -> None:
@@ -257,6 +257,12 @@ def test_a_token_that_no_header_holds_is_refused_where_it_is_written_and_not_sho
 def test_a_path_that_no_request_holds_is_refused_with_its_cure(path: str, cure: str) -> None:
     with pytest.raises(ValueError, match=f"; write it as '{cure}'$"):
         Client(f"http://localhost:1{path}", "s")
+
+
+@pytest.mark.parametrize("stream", ["a b", "", "-s", "s/t", "x" * 65, "s\u00e9", "s\n"])
+def test_a_name_that_no_stream_has_is_refused_where_it_is_written(stream: str) -> None:
+    with pytest.raises(ValueError, match="is no name of a stream; those have letters, digits"):
+        Client("http://localhost:1", stream)
 
 
 def test_long_texts_and_lists_wait_in_bounded_memory() -> None:

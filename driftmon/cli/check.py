@@ -14,6 +14,7 @@ from typing import Final
 
 import click
 
+from driftmon.cli.support import valueless
 from driftmon.cli.support.faults import Fault, told
 from driftmon.cli.support.inputs import FORMS, STDIN, opened
 from driftmon.cli.support.parts import by_processes
@@ -122,4 +123,5 @@ def _observe(monitor: Monitor, argument: str, asked: Comparison, jobs: int) -> N
                 monitor.merge(part.found.counted)
                 errors = (replace(error, line=error.line + part.lines_before) for error in part.found.errors)
                 refusals.add(part.source, part.found.rejected, tuple(errors))
+        valueless.tell(monitor.schema, monitor.snapshot().counts, sources)
     refusals.tell()

@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 import numpy as np
 
+from driftmon.cli.support import valueless
 from driftmon.cli.support.advice import advice, dispersion_told, effect_nats
 from driftmon.cli.support.counting import reference
 from driftmon.cli.support.faults import told
@@ -49,6 +50,7 @@ def build(inputs: tuple[str, ...], config_file: Path | None, stream: str | None,
         settings = stream_of(configured(config_file), stream)
         built = reference(sources, settings, refusals, jobs)
         write(built, output)
+        valueless.tell(built.schema, built.counts, sources)
     refusals.tell()
     records, features = built.provenance["records"], len(built.schema.features)
     click.echo(f"wrote {output}: {records} records, {features} features, {built.schema.width} bins", err=True)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from driftmon.cli.support import valueless
 from driftmon.cli.support.faults import Fault, told
 from driftmon.cli.support.inputs import opened
 from driftmon.cli.support.records import Refusals
@@ -171,6 +172,8 @@ class Running:
                 "`run` would: give the inputs in the order of their times, or raise `lateness`",
                 err=True,
             )
+        if (monitor := self.replay.stream.monitor) is not None:
+            valueless.tell(monitor.schema, monitor.clocks.counted, self.recorded.sources)
 
     def prose(self) -> Iterator[str]:
         """A line an alert, then one a shift."""

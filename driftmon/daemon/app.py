@@ -24,8 +24,10 @@ from driftmon.daemon.access.handshakes import Handshakes
 from driftmon.daemon.access.neighbours import Neighbours
 from driftmon.daemon.access.refusals import Door
 from driftmon.daemon.answers import Answers
+from driftmon.daemon.cautioning import Cautioning
 from driftmon.daemon.config import ConfigError, load
 from driftmon.daemon.connections import Connections
+from driftmon.daemon.express import Express
 from driftmon.daemon.heap import keep_giving_back
 from driftmon.daemon.ingest import Ingest
 from driftmon.daemon.intake import Intake, Positions
@@ -49,6 +51,7 @@ from driftmon.daemon.site import Shown, Site
 from driftmon.daemon.store import Store
 from driftmon.daemon.streams import Saved, Stream, build_streams
 from driftmon.daemon.telemetry import Telemetry
+from driftmon.daemon.turns import Loop
 from driftmon.monitor.report import Report
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.render.openmetrics import Family
@@ -67,7 +70,7 @@ class App:
     def __init__(self, process: Process, environ: Mapping[str, str] = os.environ) -> None:
         self._process, self._environ = process, environ
         self._manager = Notifier(environ)
-        config, streams = self._load()
+        config, references, streams = self._load()
         if process.storage is not None:
             check_folder(process.storage)
         self._telemetry, self.mailbox = Telemetry(), Mailbox(config.limits.mailbox_bytes)
@@ -87,6 +90,7 @@ class App:
         self._recall(config)
         self._sockets = bind_all(process)
         self._reloading, self._stopping = asyncio.Lock(), asyncio.Event()
+        self._cautioning, self._references = Cautioning(), references  # these until they were looked through
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop
 
@@ -98,7 +102,7 @@ class App:
     async def run(self) -> None:
         """Until `stop`; raises what made the pump fail, StorageError where the state cannot be saved."""
         self._loop = asyncio.get_running_loop()
-        self.mailbox.soon = self._loop.call_soon
+        self.mailbox.soon = self._loop.at_rest if isinstance(self._loop, Loop) else self._loop.call_soon
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         repeats = self._recalled()  # from here on the store is the pump's
         pump = threading.Thread(target=self._run_pump, name="pump")
@@ -111,10 +115,13 @@ class App:
         self._announce()
         self._manager.ready(self._watching())
         beating = asyncio.create_task(self._manager.keep_alive(lambda: self.mailbox.ask(lambda: None)))
+        cautioning = asyncio.create_task(self._cautioning.tell(self.present.config, self._references))
+        self._references = {}
         giving_back = asyncio.create_task(keep_giving_back())
         await self._stopping.wait()
         await self._drain(pump, web, api)
         await _cancelled(beating)
+        await _cancelled(cautioning)
         await _cancelled(giving_back)
 
     def stop(self) -> None:
@@ -131,7 +138,7 @@ class App:
 
     async def _reload(self) -> str:
         try:
-            config, streams = await asyncio.to_thread(self._load)
+            config, references, streams = await asyncio.to_thread(self._load)
             await self.mailbox.ask(lambda: self._swap(streams))
         except (ConfigError, Closed) as fault:
             return self._refuse(str(fault) or "the daemon is shutting down")
@@ -140,11 +147,13 @@ class App:
             return self._refuse(f"unexpected {type(fault).__name__}: {fault}")
         await self._adopt(config)
         log.info("configuration %s loaded again", self._process.config_file)
+        await self._cautioning.tell(config, references)
         return ""
 
-    def _load(self) -> tuple[Config, dict[str, Stream]]:
+    def _load(self) -> tuple[Config, Mapping[str, Snapshot], dict[str, Stream]]:
         config = load(self._process.config_file, self._environ)
-        return config, build_streams(config, load_references(config))
+        references = load_references(config)
+        return config, references, build_streams(config, references)
 
     def _restore(self, streams: Mapping[str, Stream]) -> None:
         if self._store is None:
@@ -291,10 +300,9 @@ class App:
         process, ingest = self._process, Ingest(self.present, self.mailbox, repeats)
         neighbours = Neighbours((address.host for address in process.api), process.external_url)
         refusals = process.refusals
-        apps: dict[Door, ASGIApp] = {
-            "web": web_guard(web_app(pages), process.keeper, refusals),
-            "api": api_guard(api_app(pages, actions, ingest, site), process.keeper, neighbours, refusals),
-        }
+        guard = api_guard(api_app(pages, actions, ingest, site), process.keeper, neighbours, refusals)
+        apps: dict[Door, ASGIApp] = {"web": web_guard(web_app(pages), process.keeper, refusals), "api": guard}
+        express: dict[Door, Express] = {"api": Express(guard, ingest)}
         context = process.context
         started = {
             kind: Listener(
@@ -304,6 +312,7 @@ class App:
                 REQUEST_GRACE_S,
                 context,
                 Handshakes(kind, refusals),
+                express.get(kind),
             )
             for kind, app in apps.items()
         }

@@ -41,7 +41,7 @@ class Bodies:
             )
         length = _checked_length(request, limits)
         claim(length)
-        if self._inflight + length > limits.inflight_bytes and self._inflight:
+        if self._inflight and not self.fits(length, limits):
             raise _crowded()
         taken: list[int] = []
         try:
@@ -55,6 +55,10 @@ class Bodies:
             raise Problem(400, "the client closed the connection before the body was complete") from None
         finally:
             self._inflight -= sum(taken)
+
+    def fits(self, size: int, limits: Limits) -> bool:
+        """Whether so many bytes more may be in flight."""
+        return self._inflight + size <= limits.inflight_bytes
 
     async def _receive(self, request: Request, limits: Limits, taken: list[int]) -> bytes:
         if not _is_whole(request):

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import ClassVar, Final
 
-from driftmon.daemon.lane import Lane
+from driftmon.daemon.lane import Express, Lane
 from driftmon.daemon.settings import Limits
 
 LARGE: Final = "large"  # in the state of a request that was: what became of it
@@ -187,9 +187,9 @@ class Connection(Lane):
         self.loop.call_later(LINGER_S, self.transport.abort)
 
 
-def with_places(places: Connections) -> type[Connection]:
-    """The protocol for listeners that share these places."""
-    return type("Connection", (Connection,), {"places": places})
+def with_places(places: Connections, express: Express | None) -> type[Connection]:
+    """The protocol for listeners that share these places; `express` belongs to one of them."""
+    return type("Connection", (Connection,), {"places": places, "express": express})
 
 
 def _far(host: str) -> bool:

@@ -49,6 +49,7 @@ class Deliveries:
         self.ledgers = {name: Ledger(sink.resends) for name, sink in sinks.items()}
         self._wake = {name: asyncio.Event() for name in sinks}
         self.told = Told(sinks)
+        self._last = dict.fromkeys(sinks, (0, ""))  # when each was tried, and why that failed
 
     def each(self, verb: Callable[[Ledger, Notice, int], None], notice: Notice) -> None:
         """To all ledgers; `wake` when there is no more to say."""
@@ -78,6 +79,7 @@ class Deliveries:
         for name in self._sinks.keys() & old._sinks.keys():
             if self.ledgers[name].resends == old.ledgers[name].resends:
                 self.ledgers[name] = old.ledgers[name]
+            self._last[name] = old._last[name]
         self.told.succeed(old.told)
         gone = {name: ledger for name, ledger in old.ledgers.items() if self.ledgers.get(name) is not ledger}
         return [(name, key) for name, ledger in gone.items() for key in ledger.fingerprints()]
@@ -105,7 +107,10 @@ class Deliveries:
     def receivers(self) -> list[Receiver]:
         """Who is told, for people."""
         told = self.told
-        return [Receiver(name, told.sent[name], told.failed[name], len(owed)) for name, owed in self.ledgers.items()]
+        return [
+            Receiver(name, told.sent[name], told.failed[name], len(owed), *self._last[name])
+            for name, owed in self.ledgers.items()
+        ]
 
     @property
     def _shift_ms(self) -> int:
@@ -136,6 +141,7 @@ class Deliveries:
             await self._sinks[name].send(batch, self._wall())
         except Reject as rejected:
             self.told.failed[name] += len(rejected.refused)
+            self._last[name] = self._wall(), str(rejected)
             log.error("sink %s refused %d notifications for good: %s", name, len(rejected.refused), rejected)
             ledger.refuse(rejected.refused)
             ledger.settle(batch, self._monotonic())
@@ -143,7 +149,10 @@ class Deliveries:
             self.told.failed[name] += len(batch)
             told = fault or type(fault).__name__
             log.warning("sink %s: %d notifications will be retried: %s", name, len(batch), told)
+            known = isinstance(fault, Retry)  # what else went wrong may tell a secret of an address
+            self._last[name] = self._wall(), str(fault) if known else type(fault).__name__
             ledger.fail(self._monotonic(), fault.after_s if isinstance(fault, Retry) else None, self._jitter())
         else:
+            self._last[name] = self._wall(), ""
             ledger.settle(batch, self._monotonic())
         self._settled()

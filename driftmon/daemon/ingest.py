@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -20,7 +21,7 @@ from driftmon.daemon.bodies import Bodies, discard
 from driftmon.daemon.connections import COUNTED, LARGE, REFUSED
 from driftmon.daemon.mailbox import QUICK_BYTES, Busy, Closed, Mailbox
 from driftmon.daemon.present import Present
-from driftmon.daemon.problem import Problem, busy
+from driftmon.daemon.problem import Problem, busy, response_of, stopped
 from driftmon.daemon.pump import UnknownStream
 from driftmon.daemon.repeats import KEY_BYTES, Repeats
 from driftmon.daemon.settings import Limits
@@ -48,6 +49,27 @@ class Ingest:
                 await discard(request)
             raise
 
+    def at_once(self, stream: str, body: bytes, answered: Callable[[Response], None]) -> bool:
+        """Whether a small plain body is on its way; else nothing was done, and `taken` says why not."""
+        limits = self._present.config.limits
+
+        def tell(outcome: Settled | Exception) -> None:
+            try:
+                reply = _reply(_settled(outcome, stream, self._present), repeated=False)
+            except Problem as fault:
+                reply = response_of(fault)
+            answered(reply)
+
+        try:
+            self._check(stream)
+            if len(body) > limits.body_bytes or not self._bodies.fits(len(body), limits):
+                return False
+            ((_, data),) = _cut(body, limits)
+            self._mailbox.offer([Block(stream, "http", "ndjson", data, ack=tell, origin="http")])
+        except (Problem, Busy, Closed):
+            return False
+        return True
+
     async def _answer(self, request: Request, stream: str) -> Response:
         self._check(stream)
         if request.method == "HEAD":
@@ -55,7 +77,7 @@ class Ingest:
         try:
             outcome, repeated = await self._once(request, stream)
         except asyncio.CancelledError:
-            raise busy(503, "the daemon stopped before the records were on the disk; send it again", 5) from None
+            raise stopped() from None
         return _reply(outcome, repeated)
 
     def _check(self, stream: str) -> None:
@@ -166,10 +188,23 @@ def _settled(outcome: Settled | Exception, stream: str, present: Present) -> Set
 
 
 def _reply(outcome: Settled, repeated: bool) -> Response:
-    counted = _as_dict(outcome, repeated)
     if not (outcome.accepted or outcome.late or outcome.sampled_out):
-        raise Problem(400, "no record of the body could be used; see `errors`", members=counted)
-    return Response(json.dumps(counted) + "\n", 200 if outcome.durable else 202, media_type="application/json")
+        members = _as_dict(outcome, repeated)
+        raise Problem(400, "no record of the body could be used; see `errors`", members=members)
+    if outcome.rejected or outcome.errors:
+        return _said(outcome, repeated)
+    return _often_said(outcome.accepted, outcome.late, outcome.sampled_out, outcome.durable, repeated)
+
+
+@lru_cache(256)
+def _often_said(accepted: int, late: int, sampled_out: int, durable: bool, repeated: bool) -> Response:
+    """Nothing was wrong, and most bodies of a sender are as large as his last."""
+    return _said(Settled(accepted, late=late, sampled_out=sampled_out, durable=durable), repeated)
+
+
+def _said(outcome: Settled, repeated: bool) -> Response:
+    text = json.dumps(_as_dict(outcome, repeated)) + "\n"
+    return Response(text, 200 if outcome.durable else 202, media_type="application/json")
 
 
 def _as_dict(outcome: Settled, repeated: bool) -> Mapping[str, Any]:

@@ -8,19 +8,25 @@ An answer leaves in one write.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 from urllib.parse import unquote
 
 import h11
 import httptools
-from uvicorn.protocols.http.flow_control import CLOSE_HEADER, HIGH_WATER_LIMIT
-from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, RequestResponseCycle
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from driftmon.daemon.post import Post
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
 
 START: Final = b"POST /api/v1/ingest/"
 END: Final = b"\r\n\r\n"
 LENGTH_DIGITS: Final = 20  # as h11 takes them
-WHOLE: Final = "whole"  # in the state of a request whose body came with its head
+MOMENT_S: Final = 0.05
+WHOLE: Final = "whole"  # in the state of a request whose body was there when its handler began
 NOT_PLAIN: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
 
 
@@ -68,12 +74,22 @@ def plain_head(data: bytes) -> Head | None:
     return head
 
 
+class Express(Protocol):
+    """Who may take a post whose small body is here; `answered` is called once, later, with the whole answer."""
+
+    most_bytes: int
+
+    def take(self, asked: Mapping[str, Any], body: bytes, answered: Callable[[Response], None]) -> bool: ...
+
+
 class Lane(H11Protocol):
     """uvicorn's, with the lane beside it."""
 
+    express: ClassVar[Express | None] = None
     post: Post | None = None  # the request of the lane, until its body has come and it is answered
     left = 0  # bytes of its body that are still to come
     behind = b""  # what came after it
+    moment: asyncio.TimerHandle | None = None  # for a body that is not all here
 
     def data_received(self, data: bytes) -> None:
         if self.post is not None:
@@ -95,11 +111,41 @@ class Lane(H11Protocol):
         if head is None:
             return False
         self._unset_keepalive_if_required()
-        self.left, self.post = head.length, self._start(head, head.length <= len(data) - end)
+        self.left, self.post = head.length, self._post(head)
+        if self.express is None or head.length > self.express.most_bytes:
+            whole = head.length <= len(data) - end
+            self._hand_over(self.post, whole)
         self._go_on(self.post, data[end:])
         return True
 
-    def _start(self, head: Head, whole: bool) -> Post:
+    def _decide(self, post: Post, express: Express) -> None:
+        """Once the body is here, which is small; many clients send it a moment after the head."""
+        if self.left:
+            if self.moment is None:
+                self.moment = self.loop.call_later(MOMENT_S, self._hand_over, post, False)
+            return
+        if self.flow.write_paused or not express.take(self.scope, bytes(post.body), post.answer):
+            self._hand_over(post, whole=True)
+            return
+        self._end_moment()
+        post.wait()
+
+    def _hand_over(self, post: Post, whole: bool) -> None:
+        """To the application."""
+        self._end_moment()
+        post.undecided = False
+        if whole:
+            self.scope["state"][WHOLE] = True
+        task = self.loop.create_task(post.run_asgi(self.app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def _end_moment(self) -> None:
+        if self.moment is not None:
+            self.moment.cancel()
+            self.moment = None
+
+    def _post(self, head: Head) -> Post:
         raw_path, _, query = head.url.partition(b"?")
         self.headers = head.headers
         self.scope = {
@@ -115,12 +161,9 @@ class Lane(H11Protocol):
             "raw_path": raw_path,
             "query_string": query,
             "headers": head.headers,
-            "state": {WHOLE: True} if whole else {},
+            "state": {},
         }
         self.cycle = post = Post(self)
-        task = self.loop.create_task(post.run_asgi(self.app))
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
         return post
 
     def _go_on(self, post: Post, data: bytes) -> None:
@@ -128,6 +171,8 @@ class Lane(H11Protocol):
         self.left -= len(body)
         if post.more_body:
             post.take(body, more=self.left > 0)
+        if post.undecided and self.express is not None:
+            self._decide(post, self.express)
         self.behind += behind
         if self.behind and not post.response_complete:
             self.flow.pause_reading()
@@ -140,52 +185,3 @@ class Lane(H11Protocol):
         behind, self.post, self.behind = self.behind, None, b""
         if behind and not self.transport.is_closing():
             self.data_received(behind)
-
-
-class Post(RequestResponseCycle):
-    """A request of the lane; its answer is written when all of it is there."""
-
-    def __init__(self, lane: Lane) -> None:
-        super().__init__(
-            lane.scope, lane.conn, lane.transport, lane.flow, lane.logger, lane.access_logger, lane.access_log,
-            lane.server_state.default_headers, asyncio.Event(), lane.on_response_complete,
-        )  # fmt: skip
-        self._head: list[tuple[bytes, bytes]] = []
-        self._status = 0
-        self._body = b""
-
-    def take(self, data: bytes, more: bool) -> None:
-        """Some of its body, or all; kept unless it is answered already."""
-        if self.response_complete:
-            return
-        self.body += data
-        if len(self.body) > HIGH_WATER_LIMIT:
-            self.flow.pause_reading()
-        self.more_body = more
-        self.message_event.set()
-
-    async def send(self, message: Any) -> None:
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            return
-        if message["type"] == "http.response.start":
-            self.response_started, self._status = True, message["status"]
-            self._head = [*self.default_headers, *message["headers"]]
-            return
-        self._body += message.get("body", b"")
-        if not message.get("more_body", False):
-            self._write()
-
-    def _write(self) -> None:
-        head, names = self._head, {name for name, _ in self._head}
-        if b"content-length" not in names:
-            head.append((b"content-length", b"%d" % len(self._body)))
-        lines = [b"HTTP/1.1 %d %b" % (self._status, STATUS_PHRASES[self._status])]
-        lines += [b"%b: %b" % field for field in head]
-        self.transport.write(b"\r\n".join((*lines, b"", self._body)))
-        self.response_complete = True
-        self.message_event.set()
-        if not self.keep_alive or CLOSE_HEADER in head:
-            self.transport.close()
-        self.on_response()

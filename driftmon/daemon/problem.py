@@ -38,10 +38,20 @@ def busy(status: int, detail: str, retry_after_s: int) -> Problem:
     return Problem(status, detail, headers={"Retry-After": str(retry_after_s + randrange(retry_after_s + 1))})
 
 
+def stopped() -> Problem:
+    """To who waited for records to be counted, and on the disk if that was asked for."""
+    return busy(503, "the daemon stopped before the records were on the disk; send it again", 5)
+
+
+def response_of(fault: Problem) -> Response:
+    """What the client gets."""
+    return _response(fault.status, str(fault), fault.headers, fault.members)
+
+
 async def answer_problem(request: Request, fault: Exception) -> Response:
     """Starlette's handler for Problem."""
     assert isinstance(fault, Problem)
-    return _response(fault.status, str(fault), fault.headers, fault.members)
+    return response_of(fault)
 
 
 async def answer_http(request: Request, fault: Exception) -> Response:

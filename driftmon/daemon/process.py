@@ -86,10 +86,10 @@ def bind_all(process: Process) -> Mapping[str, Opened]:
             for address in wanted:
                 made = bind(address)
                 opened[kind].append((bound(address, made, scheme), made))
-    except AddressError:
+    except AddressError as fault:
         for _, made in (*opened["web"], *opened["api"]):
             made.close()
-        raise
+        raise AddressError(f"{fault} (--{kind}.listen-address)") from fault
     return opened
 
 

@@ -17,7 +17,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from driftmon.daemon.access.handshakes import HANDSHAKE_S, Doorstep, Handshakes
-from driftmon.daemon.connections import Connections, with_places
+from driftmon.daemon.connections import Connection, Connections, with_places
+from driftmon.daemon.lane import Express
 from driftmon.daemon.problem import Problem, answer_problem
 
 ACCEPTS: Final = (
@@ -99,7 +100,10 @@ class _Config(uvicorn.Config):
 
 
 class Listener:
-    """One application on some sockets; with `context` all but Unix sockets speak TLS; those have mode 0600."""
+    """One application on some sockets; with `context` all but Unix sockets speak TLS; those have mode 0600.
+
+    `express` may take what would go to the application.
+    """
 
     def __init__(
         self,
@@ -109,11 +113,13 @@ class Listener:
         grace_s: int,
         context: ssl.SSLContext | None = None,
         handshakes: Handshakes | None = None,
+        express: Express | None = None,
     ) -> None:
         unix = [opened for opened in sockets if opened.family == socket.AF_UNIX]
         inet = [opened for opened in sockets if opened.family != socket.AF_UNIX]
         wanted = [(inet, context), (unix, None)] if context else [(list(sockets), None)]
-        self._servers = [(_server(_one_length(app), places, grace_s, how), which) for which, how in wanted if which]
+        kind, checked = with_places(places, express), _one_length(app)
+        self._servers = [(_server(checked, kind, grace_s, how), which) for which, how in wanted if which]
         for server, _ in self._servers:
             server.handshakes = handshakes
         self._tasks: list[asyncio.Task[None]] = []
@@ -145,7 +151,7 @@ def _one_length(app: ASGIApp) -> ASGIApp:
     return checked
 
 
-def _server(app: ASGIApp, places: Connections, grace_s: int, context: ssl.SSLContext | None) -> _Server:
+def _server(app: ASGIApp, kind: type[Connection], grace_s: int, context: ssl.SSLContext | None) -> _Server:
     config = _Config(
         app,
         lifespan="off",
@@ -155,10 +161,10 @@ def _server(app: ASGIApp, places: Connections, grace_s: int, context: ssl.SSLCon
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        http=with_places(places),  # h11 and its lane, whatever else is installed: the head of a request is bounded
+        http=kind,  # h11 and its lane, whatever else is installed: the head of a request is bounded
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=grace_s,
-        h11_max_incomplete_event_size=places.limits.header_bytes,
+        h11_max_incomplete_event_size=kind.places.limits.header_bytes,
     )
     config.context = context
     return _Server(config)

@@ -33,9 +33,14 @@ class Intake(Struct, frozen=True):
 
 
 class Receiver(Struct, frozen=True):
-    """A sink: notifications tried, how many of them failed, alerts it is still to be told or reminded of."""
+    """A sink: notifications tried, how many of them failed, alerts it is still to be told or reminded of.
+
+    The last attempt was at `tried_ms`, 0 where this process made none; `trouble` is why it failed.
+    """
 
     name: str
     sent: int
     failed: int
     owed: int
+    tried_ms: int = 0
+    trouble: str = ""

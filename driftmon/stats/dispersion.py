@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -183,18 +184,25 @@ def _squares(
     return first
 
 
+def _by_feature(schema: Schema) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The places of all coarsenings, those of a feature together and in their order; and how many each feature has."""
+    feature = Coarsenings(schema).feature
+    return np.argsort(feature, kind="stable"), np.bincount(feature, minlength=len(schema.features))
+
+
 def as_dict(schema: Schema, found: Dispersion, by: str) -> dict[str, Any]:
     """What a snapshot keeps; `by` says what the blocks were, "time" or "rows"."""
-    pairs = Coarsenings(schema)
+    order, many = _by_feature(schema)
+    ends = np.cumsum(many).tolist()
     scales = []
     for scale in range(len(found.observations)):
-        features = {}
+        features, phi = {}, found.phi[scale, order].tolist()
         for index, name in enumerate(schema.names):
             features[name] = {
                 "observations": float(found.observations[scale, index]),
                 "blocks": int(found.blocks[scale, index]),
                 "average": float(found.average[scale, index]),
-                "phi": found.phi[scale, pairs.feature == index].tolist(),
+                "phi": phi[ends[index] - int(many[index]) : ends[index]],
             }
         scales.append(features)
     return {"by": by, "bins": found.bins.tolist(), "scales": scales}
@@ -232,13 +240,14 @@ def from_dict(schema: Schema, tree: Mapping[str, Any]) -> Dispersion | None:
     """The inverse; None where a snapshot keeps none. ValueError where it does not fit the schema."""
     if not tree:
         return None
-    pairs = Coarsenings(schema)
+    order, many = _by_feature(schema)
     try:
         scales = [[scale[name] for name in schema.names] for scale in tree["scales"]]
-        phi = np.ones((len(scales), len(pairs.feature)))
+        phi = np.ones((len(scales), len(order)))
         for row, entries in enumerate(scales):
-            for index, entry in enumerate(entries):
-                phi[row, pairs.feature == index] = entry["phi"]
+            if [len(entry["phi"]) for entry in entries] != many.tolist():
+                raise ValueError("another number of bins")
+            phi[row, order] = [*chain.from_iterable(entry["phi"] for entry in entries)]
         keys = ("observations", "blocks", "average")
         parts = [np.array([[entry[key] for entry in entries] for entries in scales]) for key in keys]
     except (KeyError, TypeError, ValueError) as fault:

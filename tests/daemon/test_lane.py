@@ -77,7 +77,6 @@ SECOND = re.compile(
     rb"connection: close\r\nTransfer-Encoding: chunked\r\n\r\n1e\r\n(Invalid HTTP request received.)\r\n0\r\n\r\n"
 )
 FIRST = rb"Connection: close\r\n\r\n\1"
-BODIES = [b"{}\n\n", b"{}\n\n", b"", b"{}", b"2\r\n{}\r\n0\r\n\r\n", b"1;" + MOST_BYTES * b"x", b"x" * 9]
 
 
 @st.composite

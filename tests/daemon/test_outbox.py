@@ -357,6 +357,26 @@ def test_a_pending_alert_is_news_to_nobody() -> None:
     run(scenario)
 
 
+def test_people_see_why_the_last_attempt_of_a_receiver_failed() -> None:
+    """The page had counts alone: who saw "failed 3" had to look for the log. Unknown faults may hold a secret."""
+
+    async def scenario() -> None:
+        hook = Recorder(outcomes=[Retry("503 of http://hook"), ValueError("https://hook/secret")])
+        outbox = outbox_of(hook=hook)
+        told = []
+        for _ in range(3):
+            await outbox.deliveries.attempt("hook", [])
+            told.append(outbox.deliveries.receivers()[0])
+        assert [one.trouble for one in told] == ["503 of http://hook", "ValueError", ""]
+        assert all(one.tried_ms for one in told)
+        after = outbox_of(hook=hook)
+        assert not after.deliveries.receivers()[0].tried_ms
+        after.succeed(outbox, ["s"])
+        assert after.deliveries.receivers() == told[2:]
+
+    run(scenario)
+
+
 def test_a_receiver_of_another_kind_takes_over_no_debts() -> None:
     async def scenario() -> None:
         before, after = outbox_of(hook=Recorder(resends=True)), outbox_of(hook=Recorder(resends=False))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from driftmon.daemon.turns import AT_ONCE, Turns, event_loop
+from driftmon.daemon.turns import AT_ONCE, ROUNDS, Loop, Turns, event_loop
 
 
 @pytest.fixture
@@ -70,3 +70,43 @@ def test_an_answer_waits_for_a_few_sockets_and_not_for_all(pairs: list[tuple[soc
     with asyncio.Runner(loop_factory=event_loop) as runner:
         runner.run(scenario())
     assert order.index("answer") <= 2 * AT_ONCE
+
+
+def test_what_is_to_begin_at_rest_waits_for_all_that_is_ready(
+    pairs: list[tuple[socket.socket, socket.socket]],
+) -> None:
+    order: list[str] = []
+    with Turns() as turns:
+        for here, _ in pairs:
+            turns.register(here, selectors.EVENT_READ)
+        turns.at_rest(lambda: order.append("begin"))
+        while found := turns.select(0.0 if order else 0.01):
+            order += ["read" for _ in found]
+            for key, _ in found:
+                turns.unregister(key.fileobj)
+    assert order == [*(len(pairs) * ["read"]), "begin"]
+
+
+def test_a_loop_that_never_rests_begins_after_some_rounds() -> None:
+    begun: list[int] = []
+    with Turns() as turns:
+        for number in range(3 * ROUNDS):
+            turns.at_rest(lambda at=number: begun.append(at))  # type: ignore[misc]
+            assert turns.select(0) == []  # something is always due
+    assert begun == [*range(3 * ROUNDS)]
+
+
+def test_a_block_wakes_the_pump_of_a_loop_that_then_sleeps() -> None:
+    woken: list[float] = []
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, Loop)
+        began_s = loop.time()
+        loop.at_rest(lambda: woken.append(loop.time() - began_s))
+        await asyncio.sleep(0.5)
+
+    with asyncio.Runner(loop_factory=event_loop) as runner:
+        runner.run(scenario())
+    assert len(woken) == 1
+    assert woken[0] < 0.4

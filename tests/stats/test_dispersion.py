@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +11,7 @@ from driftmon.stats import dispersion as module
 from driftmon.stats.binnings import boolean, categorical, numeric
 from driftmon.stats.coarsenings import Coarsenings
 from driftmon.stats.columns import Floats
-from driftmon.stats.dispersion import AT_ONCE, MIN_BLOCKS, dispersion
+from driftmon.stats.dispersion import AT_ONCE, MIN_BLOCKS, Dispersion, dispersion
 from driftmon.stats.schema import Counts, Feature, Schema
 from driftmon.stats.special import chdtri
 
@@ -58,3 +59,28 @@ def test_a_few_blocks_at_a_time_change_no_bit(seed: int, many: int, rate: float,
     free = np.maximum(filled - 1, 1)
     upper = np.where(filled > 1, free / chdtri(free, module.UPPER_TAIL), 1.0)
     assert np.array_equal(found.phi[0], np.maximum(squares / free[pairs.feature] * upper[pairs.feature], 1.0))
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10_000), st.integers(1, 3))
+def test_a_tree_says_of_each_coarsening_what_it_was_told(seed: int, scales: int) -> None:
+    chance, pairs = np.random.default_rng(seed), Coarsenings(SCHEMA)
+    parts = [chance.uniform(1.0, 9.0, (scales, len(SCHEMA.features))) for _ in range(3)]
+    phi = chance.uniform(1.0, 5.0, (scales, len(pairs.feature)))
+    told = Dispersion(parts[0], parts[1].astype(np.int64), parts[2], phi, np.arange(scales))
+    tree = module.as_dict(SCHEMA, told, "rows")
+    for at, name in enumerate(SCHEMA.names):
+        assert [one[name]["phi"] for one in tree["scales"]] == phi[:, pairs.feature == at].tolist()
+    found = module.from_dict(SCHEMA, tree)
+    assert found is not None
+    assert np.array_equal(found.phi, phi)
+
+
+def test_a_tree_with_another_number_of_bins_is_refused() -> None:
+    ones, phi, whole = np.ones((1, 3)), np.ones((1, len(Coarsenings(SCHEMA).feature))), np.ones((1, 3), dtype=np.int64)
+    one = Dispersion(ones, whole, ones, phi, whole[0, :1])
+    tree = module.as_dict(SCHEMA, one, "rows")
+    tree["scales"][0]["c"]["phi"] += tree["scales"][0]["x"]["phi"][:1]
+    tree["scales"][0]["x"]["phi"] = tree["scales"][0]["x"]["phi"][1:]
+    with pytest.raises(ValueError, match="does not fit the features"):
+        module.from_dict(SCHEMA, tree)

@@ -70,6 +70,10 @@ def input_of(argument: str) -> Input:
     return Input(path, path.name, form)
 
 
+def untold(read_bytes: int) -> None:
+    """Progress that nobody is told of: little is read, or somebody else tells."""
+
+
 def _stdin(folder: Path) -> Input:
     path = folder / "stdin.ndjson"
     with path.open("wb") as file:

@@ -18,7 +18,7 @@ from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from driftmon.cli.support import parquet
 from driftmon.cli.support.faults import Fault
-from driftmon.cli.support.inputs import Input, Progress, blocks, blocks_between
+from driftmon.cli.support.inputs import Input, Progress, blocks, blocks_between, untold
 from driftmon.cli.support.progress import progress
 from driftmon.cli.support.workers import context, unheard
 from driftmon.daemon.decoders import Decoders
@@ -152,10 +152,6 @@ def _work(part: Part) -> tuple[Any, int]:
 def blocks_in(part: Part) -> Iterator[Block]:
     """Of a part that is text."""
     return iter(part.blocks) if part.reads is None else blocks_between(part.source, *part.reads)
-
-
-def untold(read_bytes: int) -> None:
-    """The parent tells of its progress."""
 
 
 class _Lines:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from driftmon.cli.support import parquet
 from driftmon.cli.support.inference import cell, flat
-from driftmon.cli.support.inputs import Input, blocks
+from driftmon.cli.support.inputs import Input, blocks, untold
 from driftmon.cli.support.progress import progress
 from driftmon.cli.support.sampling import Systematic
 from driftmon.formats.csv import head
@@ -33,6 +33,12 @@ def sample(source: Input) -> tuple[list[Record], frozenset[str]]:
     flattened = [flat(record) for record in records]
     own = {key for record in records for key, value in record.items() if not isinstance(value, dict)}
     return flattened, frozenset(field for record in flattened for field in record if field not in own)
+
+
+def fields(source: Input) -> set[str]:
+    """The fields of the first records, nested ones as paths."""
+    lists = parquet.records(source, untold) if source.form == "parquet" else map(_parsed, blocks(source, untold))
+    return {field for record in next(iter(lists), []) for field in flat(record)}
 
 
 def _parsed(block: Block) -> list[Record]:

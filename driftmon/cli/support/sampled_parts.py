@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import chain
 
 from driftmon.cli.support import parquet
-from driftmon.cli.support.inputs import Input
-from driftmon.cli.support.parts import PARTS_A_JOB, Part, Submit, blocks_in, parts_of, processes, result, untold
+from driftmon.cli.support.inputs import Input, untold
+from driftmon.cli.support.parts import PARTS_A_JOB, Part, Submit, blocks_in, parts_of, processes, result
 from driftmon.cli.support.progress import progress
 from driftmon.cli.support.sampling import Systematic, wanted
 from driftmon.daemon.decoders import Decoders, some_rows

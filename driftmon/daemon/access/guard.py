@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Send
@@ -38,7 +38,7 @@ def web_guard(app: ASGIApp, keeper: Keeper | None, refusals: Refusals) -> ASGIAp
     return Guard(app, keeper, lambda credentials: credentials.has_users, None, refusals)
 
 
-def api_guard(app: ASGIApp, keeper: Keeper | None, neighbours: Neighbours, refusals: Refusals) -> ASGIApp:
+def api_guard(app: ASGIApp, keeper: Keeper | None, neighbours: Neighbours, refusals: Refusals) -> Guard:
     """Everything but the probes is locked as soon as there is one user or token."""
     return Guard(app, keeper, lambda credentials: credentials.has_any, neighbours, refusals)
 
@@ -65,6 +65,12 @@ class Guard:
                 return
         await self._app(asked, receive, send)
 
+    def open_to(self, asked: Mapping[str, Any]) -> bool:
+        """Whether a request would be let in though it shows nothing."""
+        if self._neighbours is not None and self._neighbours.refusal(asked, _headers(asked)):
+            return False
+        return self._keeper is None or not self._locked(self._keeper.current().credentials)
+
     async def _admit(self, asked: Asked, headers: Mapping[str, str], scope: Scope) -> None:
         """Problem where the request may not come in."""
         if self._neighbours is not None and (refusal := self._neighbours.refusal(asked, headers)):
@@ -90,7 +96,7 @@ class Guard:
         return Problem(status, detail, headers=headers)
 
 
-def _headers(asked: Asked) -> dict[str, str]:
+def _headers(asked: Mapping[str, Any]) -> dict[str, str]:
     """By name; of those that are there more than once the first.
 
     >>> _headers({"headers": [(b"host", b"a"), (b"host", b"b")]})

@@ -10,10 +10,8 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
-
-from starlette.types import Scope as Asked
 
 from driftmon.daemon.access.scopes import READING
 
@@ -26,7 +24,9 @@ class Neighbours:
         self._ours = {"localhost", *(host.lower() for host in hosts if host), (outside.hostname or "").lower()}
         self._outside = outside.netloc.lower()
 
-    def refusal(self, asked: Asked, headers: Mapping[str, str]) -> tuple[Literal["host", "origin"], str] | None:
+    def refusal(
+        self, asked: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> tuple[Literal["host", "origin"], str] | None:
         """Why not; None where it may come in."""
         host, origin = headers.get("host", ""), headers.get("origin")
         if host and _on_loopback(str((asked.get("server") or ("",))[0])) and not self._is_ours(host):
@@ -47,10 +47,17 @@ class Neighbours:
         [True, True, True, False]
         """
         try:
-            name = urlsplit(f"//{host}").hostname or ""
+            name, is_address = _named(host)
         except ValueError:
             return False
-        return name in self._ours or _address(name) is not None
+        return is_address or name in self._ours
+
+
+@lru_cache(64)  # whoever posts a lot says the same each time
+def _named(host: str) -> tuple[str, bool]:
+    """Without its port, and whether it is an address; ValueError where it is neither that nor a name."""
+    name = urlsplit(f"//{host}").hostname or ""
+    return name, _address(name) is not None
 
 
 @lru_cache(64)  # of our own addresses there are few

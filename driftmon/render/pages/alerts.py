@@ -52,7 +52,7 @@ def card(alert: Alert, report: Report, root: str) -> str:
     """One alert: what, since when, how much, by which bins."""
     said = annotations_of(alert)
     firing_now = alert.state is State.FIRING
-    lasted = lasting(max(report.now_ms - alert.active_ms, 0) // 1000 * 1000)
+    lasted = lasting(max(report.now_ms - since_ms(alert), 0) // 1000 * 1000)
     facts = [
         ("since", f"{moment(since_ms(alert))} ({lasted})"),
         ("value", _value(alert)),
@@ -129,8 +129,9 @@ def receivers_table(receivers: Sequence[Receiver]) -> str:
     return (
         '<div class="scroll"><table class="plain">'
         '<caption class="hidden">Receivers of notifications</caption><thead><tr>'
-        '<th scope="col">Sink</th><th scope="col" class="n">Sent</th><th scope="col" class="n">Failed</th>'
-        f'<th scope="col" class="n">Kept to repeat</th></tr></thead><tbody>{rows}</tbody></table></div>'
+        '<th scope="col">Sink</th><th scope="col" class="n">Tried</th><th scope="col" class="n">Failed</th>'
+        '<th scope="col" class="n">Kept to repeat</th><th scope="col">The last time</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 
@@ -138,8 +139,14 @@ def _receiver(one: Receiver) -> str:
     bad = ' class="n bad"' if one.failed else ' class="n"'
     return (
         f'<tr><th scope="row">{text(one.name)}</th><td class="n">{one.sent:,}</td><td{bad}>{one.failed:,}</td>'
-        f'<td class="n">{one.owed:,}</td></tr>'
+        f'<td class="n">{one.owed:,}</td><td>{_last(one)}</td></tr>'
     )
+
+
+def _last(one: Receiver) -> str:
+    if not one.tried_ms:
+        return "not tried yet"
+    return f"{moment(one.tried_ms)}, " + (f"failed: {text(clean(one.trouble))}" if one.trouble else "taken")
 
 
 def of_feature(report: Report, feature: str) -> Iterator[Alert]:

@@ -120,9 +120,8 @@ def _lead(report: Report, at: int, index: int) -> str:
     else:
         said = f"Live data differs from the reference by <b>{nats(value)} nats</b>"
     recent = "" if value > floor else _since(report, report.schema.names[index])
-    return (
-        f'<p class="lead">{said}: noise alone stays below <b>{nats(floor)}</b> in 99 of 100 looks.{limit}{recent}</p>'
-    )
+    noise = f"noise alone stays below <b>{nats(floor)}</b> in at least 99 of 100 looks"
+    return f'<p class="lead">{said}: {noise}.{limit}{recent}</p>'
 
 
 def _since(report: Report, name: str) -> str:
