@@ -28,6 +28,7 @@ from driftmon.daemon.cautioning import Cautioning
 from driftmon.daemon.config import ConfigError, load
 from driftmon.daemon.connections import Connections
 from driftmon.daemon.express import Express
+from driftmon.daemon.heap import keep_giving_back
 from driftmon.daemon.ingest import Ingest
 from driftmon.daemon.intake import Intake, Positions
 from driftmon.daemon.keeper import Storing
@@ -116,10 +117,12 @@ class App:
         beating = asyncio.create_task(self._manager.keep_alive(lambda: self.mailbox.ask(lambda: None)))
         cautioning = asyncio.create_task(self._cautioning.tell(self.present.config, self._references))
         self._references = {}
+        giving_back = asyncio.create_task(keep_giving_back())
         await self._stopping.wait()
         await self._drain(pump, web, api)
         await _cancelled(beating)
         await _cancelled(cautioning)
+        await _cancelled(giving_back)
 
     def stop(self) -> None:
         """Drain, save and end; from the event loop."""

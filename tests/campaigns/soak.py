@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import sys
 import tempfile
 import time
@@ -32,19 +33,32 @@ LEAST_LOOKS: Final = 24
 WARM_SHARE: Final = 0.4  # caches, keys of requests and panes fill up first
 SLOPE_S: Final = 300.0  # in less, the log of the state, its cache and request keys are still filling up
 MOST_GROWTH_MIB: Final = 16.0
-SLOPE_MIB_AN_HOUR: Final = 60.0  # over minutes; the keys of 15 minutes are still being gathered
+# Over minutes: keys gather for 15 of them (2 MiB an hour), SQLite's cache fills up (1.4 MiB, once), and holes of the
+# heap come and go within each (1.5 MiB): 12 were measured, and 33 when nobody gave the holes back.
+SLOPE_MIB_AN_HOUR: Final = 20.0
 WAL_BYTES: Final = 12 * 1024 * 1024
 DATABASE_BYTES: Final = 64 * 1024 * 1024
 MIB: Final = 1024 * 1024
-COLUMNS: Final = (("rss", MIB, 0), ("descriptors", 1, 8), ("threads", 1, 8), ("database", MIB, 0), ("log", MIB, 0))
+MEMORY: Final = ("rss", "heap", "mapped", "files")  # all of it, then by whose it is: see Look
+COLUMNS: Final = (
+    *((name, MIB, 0) for name in MEMORY),
+    ("descriptors", 1, 8),
+    ("threads", 1, 8),
+    ("database", MIB, 0),
+    ("log", MIB, 0),
+)
 
 
 @dataclass(frozen=True)
 class Look:
-    """The process at one instant."""
+    """The process at one instant. `heap` is the C library's for the event loop, which holes may lengthen; `mapped` what
+    Python's own objects and the other threads have, where a leak of objects shows; `files` the code that was read."""
 
     at_s: float
     rss: int
+    heap: int
+    mapped: int
+    files: int
     descriptors: int
     threads: int
     database: int
@@ -55,13 +69,25 @@ def look(pid: int, state: Path, at_s: float) -> Look:
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
     files = {path.name: path.stat().st_size for path in state.glob("state.db*")}
     descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir()))
-    rss = int(status["VmRSS"].split()[0]) * 1024
-    return Look(at_s, rss, descriptors, int(status["Threads"]), files["state.db"], files.get("state.db-wal", 0))
+    rss, anonymous, mapped = (int(status[name].split()[0]) * 1024 for name in ("VmRSS", "RssAnon", "RssFile"))
+    heap = heap_bytes(Path(f"/proc/{pid}/smaps").read_text())
+    memory = rss, heap, anonymous - heap, mapped
+    return Look(at_s, *memory, descriptors, int(status["Threads"]), files["state.db"], files.get("state.db-wal", 0))
 
 
-def slope(looks: list[Look]) -> tuple[float, float]:
+def heap_bytes(smaps: str) -> int:
+    r"""What of [heap] is in memory; 0 where there is none.
+
+    >>> heap_bytes("7f00-7f01 rw-p\nRss: 8 kB\n5500-5600 rw-p 0  [heap]\nSize: 4 kB\nRss: 3 kB\nRss: 9 kB")
+    3072
+    """
+    found = re.search(r"\[heap\]\n(?:.*\n)*?Rss: +(\d+) kB", smaps)
+    return int(found[1]) * 1024 if found else 0
+
+
+def slope(looks: list[Look], name: str = "rss") -> tuple[float, float]:
     """MiB an hour and half of its 95 % interval, from the means of 12 blocks: neighbours are not independent."""
-    blocks = np.array_split(np.array([(one.at_s / 3600, one.rss / MIB) for one in looks]), 12)
+    blocks = np.array_split(np.array([(one.at_s / 3600, getattr(one, name) / MIB) for one in looks]), 12)
     hours, mib = np.array([block.mean(axis=0) for block in blocks]).T
     centred = hours - hours.mean()
     found = float(centred @ mib / (centred @ centred))
@@ -138,7 +164,7 @@ def judge(looks: list[Look], most_slope: float) -> tuple[list[tuple[str, object,
     rows: list[tuple[str, object, object, object, str]] = []
     for name, unit, extra in COLUMNS:
         values = [getattr(one, name) / unit for one in warm]
-        shown = f"{found:+.1f} +- {half:.1f} MiB an hour (95 %)" if name == "rss" else ""
+        shown = "{:+.1f} +- {:.1f} MiB an hour (95 %)".format(*slope(warm, name)) if name in MEMORY else ""
         rows.append((name, f"{values[0]:.1f}", f"{max(values):.1f}", f"{values[-1]:.1f}", shown))
         if extra and max(values) > values[0] + extra:
             faults.append(f"{name} went from {values[0]:g} to {max(values):g}")
