@@ -122,12 +122,12 @@ def test_the_blocks_of_parts_are_the_blocks_of_the_whole(
         patch.setattr(inputs, "LINE_BYTES", 40)
         patch.setattr(parts, "READS", reads)
         source, found, before = input_of(str(path)), [], 0
-        for part in parts.parts_of(source, parts.untold):
+        for part in parts.parts_of(source, inputs.untold):
             assert part.reads is not None
             some = list(blocks_between(source, *part.reads))
             found += [(block.data, block.first_line + before) for block in some]
             before += sum(block.data.count(b"\n") for block in some)
-        assert found == [(block.data, block.first_line) for block in blocks(source, parts.untold)]
+        assert found == [(block.data, block.first_line) for block in blocks(source, inputs.untold)]
 
 
 def test_a_process_that_fails_names_its_file(files: list[Path], tmp_path: Path, run: Run) -> None:
