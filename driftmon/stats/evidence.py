@@ -29,17 +29,8 @@ LAG_RATIO: Final = 1.5
 REFERENCE_ERROR: Final = 0.001  # the chance that the reference is further from the truth than tau0
 CAP_LOG10: Final = 300.0
 MIXTURE: Final = (0.4, 0.2, 0.25, 0.15)  # of the bet: whole histogram, singles, cuts, bands
-STARTS: Final = (
-    1e-4,
-    1e-3,
-    1e-2,
-    0.03,
-    0.1,
-    0.25,
-    0.5,
-    0.75,
-    0.9,
-)  # where Newton may begin: the last one left of the root
+# Where Newton may begin: the last one left of the root.
+STARTS: Final = np.array([0.0, 1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.25, 0.5, 0.75, 0.9])
 NEWTON_STEPS: Final = 4
 BISECTIONS: Final = 60
 
@@ -132,11 +123,17 @@ class Tolerance:
         totals = np.add.reduceat(counts, self.schema.starts, axis=1)
         scale, known = self.dispersion.scale_of(totals)
         dependent = self.dispersion.dependent
-        phi = np.where(dependent[self.pairs.feature], self._phi(scale), 1.0)
-        two = self._log_e_two(counts, totals, phi)
         views = np.full((len(MIXTURE), *totals.shape), -np.inf)
-        worst = np.maximum.reduceat(phi[:, : self.pairs.singles], self.schema.starts, axis=1)
-        views[0] = self._log_e_full(counts / np.repeat(worst, self.schema.sizes, axis=1), totals / worst)
+        if dependent.any():
+            phi = np.where(dependent[self.pairs.feature], self._phi(scale), 1.0)
+            worst = np.maximum.reduceat(phi[:, : self.pairs.singles], self.schema.starts, axis=1)
+            views[0] = self._log_e_full(counts / np.repeat(worst, self.schema.sizes, axis=1), totals / worst)
+            total = totals[:, self.pairs.feature] / phi
+            two = self._log_e_two(self.pairs.first(counts) / phi, total, gammaln(self.mass + total))
+        else:  # phi is 1
+            views[0] = self._log_e_full(counts, totals)
+            total, of_mass = (each[:, self.pairs.feature] for each in (totals, gammaln(self.mass + totals)))
+            two = self._log_e_two(self.pairs.first(counts), total, of_mass)
         for view, group in zip(views[1:], self.pairs.groups, strict=True):
             if len(group.features):
                 view[:, group.features] = _log_mean(two[:, group.at], group.starts)
@@ -156,26 +153,43 @@ class Tolerance:
     def _phi(self, scale: NDArray[np.int64]) -> Floats:
         return np.take_along_axis(self.dispersion.phi, scale[:, self.pairs.feature], axis=0)
 
-    def _log_e_two(self, counts: Floats, totals: Floats, phi: Floats) -> Floats:
-        """ln of Beta-binomial chance over the largest binomial chance in the interval, float64[L, G]."""
-        total = totals[:, self.pairs.feature] / phi
-        first = self.pairs.first(counts) / phi
+    @property
+    def mass(self) -> float:
+        """What the priors of two bins add up to."""
+        return 1 / (2 * self.effect)
+
+    @cached_property
+    def priors(self) -> tuple[Floats, Floats, Floats]:
+        """float64[G] thrice: those of the first share and of the rest, and ln of the inverse of their Beta function."""
+        prior = np.clip(self.pairs.first(self.p), 1e-12, 1 - 1e-12) * self.mass
+        beside = self.mass - prior
+        return prior, beside, gammaln(self.mass) - gammaln(prior) - gammaln(beside)
+
+    def _log_e_two(self, first: Floats, total: Floats, of_mass: Floats) -> Floats:
+        """ln of Beta-binomial chance over the largest binomial chance in the interval, float64[L, G].
+
+        `of_mass` is gammaln(mass + total).
+        """
         rest = total - first
-        mass = 1 / (2 * self.effect)
-        prior = np.clip(self.pairs.first(self.p), 1e-12, 1 - 1e-12) * mass
-        beside = mass - prior
-        mixture = gammaln(prior + first) + gammaln(beside + rest) - gammaln(mass + total)
-        mixture += gammaln(mass) - gammaln(prior) - gammaln(beside)
+        prior, beside, constant = self.priors
+        mixture = gammaln(prior + first) + gammaln(beside + rest) - of_mass
+        mixture += constant
         low, high = self.interval
         share = np.clip(np.divide(first, total, out=np.zeros(first.shape), where=total > 0), low, high)
         return np.asarray(mixture - xlogy(first, share) - xlog1py(rest, -share))
+
+    @cached_property
+    def whole_prior(self) -> tuple[Floats, Floats]:
+        """float64[width] twice: of each bin, and its gammaln."""
+        prior = np.repeat((self.schema.sizes - 1) / (2 * self.effect), self.schema.sizes) * self.p
+        return prior, np.asarray(gammaln(prior))
 
     def _log_e_full(self, counts: Floats, totals: Floats) -> Floats:
         """ln of Dirichlet-multinomial chance over the largest multinomial chance in the null, float64[L, F]."""
         starts, sizes = self.schema.starts, self.schema.sizes
         mass = (sizes - 1) / (2 * self.effect)
-        prior = np.repeat(mass, sizes) * self.p
-        mixture = np.add.reduceat(gammaln(prior + counts) - gammaln(prior), starts, axis=1)
+        prior, of_prior = self.whole_prior
+        mixture = np.add.reduceat(gammaln(prior + counts) - of_prior, starts, axis=1)
         mixture += gammaln(mass) - gammaln(mass + totals)
         spread = np.repeat(totals, sizes, axis=1)
         q = np.divide(counts, spread, out=np.zeros(counts.shape), where=spread > 0)
@@ -190,11 +204,13 @@ class Tolerance:
         of it makes the null's chance larger and E smaller, never larger.
         """
         starts, sizes, p = self.schema.starts, self.schema.sizes, self.p_raw
-        weight = np.zeros((len(q), len(sizes)))
-        for guess in STARTS:
-            mixed = np.repeat(np.full(weight.shape, guess), sizes, axis=1)
+        last = np.zeros((len(q), len(sizes)), dtype=np.int64)  # of STARTS the last that is outside
+        for leap in (8, 4, 2, 1):  # whoever is outside with some weight is outside with less
+            tried = np.minimum(last + leap, len(STARTS) - 1)
+            mixed = np.repeat(STARTS[tried], sizes, axis=1)
             outside = np.add.reduceat(rel_entr(p, (1 - mixed) * q + mixed * p), starts, axis=1) > self.tau0
-            weight = np.where(outside, guess, weight)
+            last = np.where(outside, tried, last)
+        weight = STARTS[last]
         for _ in range(NEWTON_STEPS):
             mixed = np.repeat(weight, sizes, axis=1)
             nearest = (1 - mixed) * q + mixed * p

@@ -18,6 +18,7 @@ from driftmon.stats.columns import Floats
 from driftmon.stats.evidence import Tolerance
 
 Rows: TypeAlias = NDArray[np.int64]
+Columns: TypeAlias = NDArray[np.intp]
 
 LARGEST: Final = 80.0  # of one ln E: e to more of it would overflow float32
 ENOUGH: Final = 60.0  # no budget asks so much
@@ -79,12 +80,19 @@ class EvidenceBound:
             return np.asarray(np.log(np.where(said, found.reshape(allowed.shape), 0.0).sum(axis=1)))
 
     @cached_property
-    def _phi(self) -> Floats | None:
-        """float64[S, G]: as evidence.py divides by; None where rows are independent."""
-        dispersion = self.tolerance.dispersion
-        if not dispersion.dependent.any():
-            return None
-        return np.where(dispersion.dependent[self.tolerance.pairs.feature], dispersion.phi, 1.0)
+    def _divided(self) -> tuple[Columns, Columns, Columns]:
+        """Features whose rows depend on one another, their coarsenings and their bins: what evidence.py divides."""
+        known, dependent = self.tolerance, self.tolerance.dispersion.dependent
+        pairs, bins = dependent[known.pairs.feature], np.repeat(dependent, known.schema.sizes)
+        return dependent.nonzero()[0], pairs.nonzero()[0], bins.nonzero()[0]
+
+    @cached_property
+    def _phi(self) -> tuple[Floats, Floats]:
+        """float64[S, .]: by what, of those coarsenings; and the worst single's of those features."""
+        known, (features, pairs, _) = self.tolerance, self._divided
+        phi = known.dispersion.phi
+        worst = np.maximum.reduceat(phi[:, : known.pairs.singles], known.schema.starts, axis=1)
+        return phi[:, pairs], worst[:, features]
 
     @cached_property
     def _of_full(self) -> tuple[Floats, Floats, Floats, Floats, Floats]:
@@ -98,15 +106,18 @@ class EvidenceBound:
         return prior, np.repeat(weight, sizes) * known.p_raw, 1 - weight, mass, fixed
 
     def _full(self, counts: Floats, totals: Floats, scale: NDArray[np.int64]) -> Floats:
+        """Uses up `counts`."""
         known = self.tolerance
         prior, nearest, rest, mass, fixed = (part.astype(counts.dtype) for part in self._of_full)
         starts, sizes = known.schema.starts, known.schema.sizes
         share = np.divide(rest, totals, out=np.zeros_like(totals), where=totals > 0)
         log_null = np.log(np.maximum(counts * np.repeat(share, sizes, axis=1) + nearest, LEAST))
-        if self._phi is not None:
-            worst = np.maximum.reduceat(self._phi[:, : known.pairs.singles], starts, axis=1)
-            at = _chosen(worst.astype(counts.dtype), scale)
-            counts, totals = counts / np.repeat(at, sizes, axis=1), totals / at
+        features, _, bins = self._divided
+        if len(features):
+            worst = _chosen(self._phi[1].astype(counts.dtype), scale[:, features])
+            totals = totals.copy()
+            totals[:, features] /= worst
+            counts[:, bins] /= np.repeat(worst, sizes[features], axis=1)
         bet = _stirling(prior + counts, np.empty_like(counts))
         bet -= counts * log_null
         sums = np.add.reduceat(bet, starts, axis=1)
@@ -131,14 +142,13 @@ class EvidenceBound:
         """Uses up `first` and `rest`: the arrays are large, and new ones cost as much as the arithmetic."""
         feature = self.tolerance.pairs.feature
         prior, beside, log_first, log_rest, mass, fixed = (part.astype(first.dtype) for part in self._of_two)
-        if self._phi is not None:
-            phi = _chosen(self._phi.astype(first.dtype), scale.take(feature, axis=1))
-            first /= phi
-            rest /= phi
-            total = mass + first + rest
-            spent = (total - 0.5) * np.log(total)
-        else:
-            spent = ((mass + totals - 0.5) * np.log(mass + totals)).take(feature, axis=1)
+        spent = ((mass + totals - 0.5) * np.log(mass + totals)).take(feature, axis=1)
+        if len(pairs := self._divided[1]):
+            phi = _chosen(self._phi[0].astype(first.dtype), scale.take(feature[pairs], axis=1))
+            some, others = first[:, pairs] / phi, rest[:, pairs] / phi
+            first[:, pairs], rest[:, pairs] = some, others
+            total = mass + some + others
+            spent[:, pairs] = (total - 0.5) * np.log(total)
         spent -= fixed
         beyond = np.multiply(first, log_first)
         spent += beyond

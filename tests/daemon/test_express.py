@@ -17,7 +17,7 @@ from starlette.responses import Response
 from driftmon.daemon.access.keeper import Keeper
 from driftmon.daemon.express import Express
 from driftmon.daemon.lane import Lane
-from tests.daemon.access_kit import tokens, write_web
+from tests.daemon.access_kit import WHO, tokens, write_web
 from tests.daemon.kit import Running, ndjson, ready_config, records, running, stream
 from tests.daemon.test_lane import ODD, PLAIN, answered, pieces
 
@@ -162,16 +162,20 @@ def test_answers_and_counts_are_those_of_the_handlers(tmp_path: Path, monkeypatc
     assert any('reason="' in line and not line.endswith(" 0") for line in fast[1]), fast[1]
 
 
-def test_where_a_token_is_asked_for_nothing_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    took = watched(monkeypatch)
+def test_where_a_token_is_asked_for_only_one_that_may_send_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    took, told = watched(monkeypatch), dict[str, int]()
     keeper = Keeper(write_web(tmp_path, **tokens(tmp_path)), {})
 
     async def scenario() -> None:
         async with running(ready_config(tmp_path), keeper=keeper) as daemon:
-            assert (await daemon.post(b"{}")).status_code == 401
+            for name, who in WHO.items():
+                told[name] = (await daemon.http.post("/api/v1/ingest/s", content=b"{}", headers=who)).status_code
 
     asyncio.run(scenario())
-    assert took == [False]
+    assert [*told.values()] == [202 if name in ("ingest", "admin") else 403 if name == "read" else 401 for name in WHO]
+    assert took == [status == 202 for status in told.values()]
 
 
 def test_who_waits_when_the_daemon_ends_is_told_to_send_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

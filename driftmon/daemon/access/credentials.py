@@ -69,12 +69,14 @@ class Credentials:
     async def scopes(self, authorization: str, address: str = "") -> frozenset[Scope]:
         """What the sender of this header may do; nothing where it is not known. TooMany where that is not found out."""
         kind, _, rest = authorization.partition(" ")
-        match kind.lower():
-            case "bearer":
-                return self._of_token(rest.strip().encode())
-            case "basic" if self._users and (pair := _pair(rest)) is not None:
-                return ALL if await self._known(*pair, address) else NONE
-        return NONE
+        if kind.lower() == "basic" and self._users and (pair := _pair(rest)) is not None:
+            return ALL if await self._known(*pair, address) else NONE
+        return self.of_bearer(authorization)
+
+    def of_bearer(self, authorization: str) -> frozenset[Scope]:
+        """The same where nothing is to be waited for: of tokens."""
+        kind, _, rest = authorization.partition(" ")
+        return self._of_token(rest.strip().encode()) if kind.lower() == "bearer" else NONE
 
     def _of_token(self, token: bytes) -> frozenset[Scope]:
         digest, found = self._digest(token), NONE

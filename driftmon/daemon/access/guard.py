@@ -66,10 +66,13 @@ class Guard:
         await self._app(asked, receive, send)
 
     def open_to(self, asked: Mapping[str, Any]) -> bool:
-        """Whether a request would be let in though it shows nothing."""
-        if self._neighbours is not None and self._neighbours.refusal(asked, _headers(asked)):
+        """Whether a request would be let in, as far as that is known at once: it needs nothing, or has a token."""
+        headers, scope = _headers(asked), needed(asked["method"], asked["path"])
+        if self._neighbours is not None and self._neighbours.refusal(asked, headers):
             return False
-        return self._keeper is None or not self._locked(self._keeper.current().credentials)
+        if self._keeper is None or not self._locked(credentials := self._keeper.current().credentials):
+            return True
+        return scope is None or scope in credentials.of_bearer(headers.get("authorization", ""))
 
     async def _admit(self, asked: Asked, headers: Mapping[str, str], scope: Scope) -> None:
         """Problem where the request may not come in."""
