@@ -29,7 +29,7 @@ from driftmon.monitor.report import Report, Status
 from driftmon.monitor.rules import Rule
 from driftmon.monitor.snapshot import Snapshot
 from driftmon.render.json import report_json, to_bytes
-from driftmon.render.table import table
+from driftmon.render.table import FOOTNOTE, table
 
 WITHOUT_CONFIG: Final = "data"  # the stream's name then
 EXITS: Final = ((Status.DRIFT, 1), (Status.INSUFFICIENT_DATA, 3))
@@ -57,7 +57,7 @@ def command(
         _observe(monitor, input_, asked, jobs)
     report = monitor.tick(0)
     reports = {name: report}
-    click.echo(to_bytes(report_json(reports)) if as_json else table(reports), nl=False)
+    click.echo(to_bytes(report_json(reports)) if as_json else f"{table(reports)}\n{FOOTNOTE}", nl=False)
     sys.exit(exit_code(report))
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import math
 import queue
+import signal
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 import click
@@ -31,6 +34,7 @@ from driftmon.daemon.config import load
 STREAM_S: Final = 20.0  # nine months in so many seconds
 FRAME_S: Final = 0.25
 DAYS_A_FRAME: Final = 2
+STOPS: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command("demo")
@@ -44,6 +48,7 @@ def command(exit_after: float | None) -> None:
     with (
         told(),
         contextlib.suppress(KeyboardInterrupt),
+        stoppable(),
         tempfile.TemporaryDirectory(prefix="driftmon-demo-") as folder,
         webhook() as (url, alerts),
     ):
@@ -51,6 +56,24 @@ def command(exit_after: float | None) -> None:
         with running(prepare(Path(folder), environ), environ) as child, scene.opened(console) as drawn:
             introduce(console, child)
             play(child, drawn, alerts, until)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """A stop is a Ctrl-C: it leaves neither the daemon behind nor its folder. What is ignored stays so, as by nohup."""
+    heard = [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for one in heard:
+            signal.signal(one, signal.SIG_IGN)  # one is enough, and cleaning up is not to be stopped
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def prepare(folder: Path, environ: Mapping[str, str]) -> Path:

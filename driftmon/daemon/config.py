@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from socket import gethostname
 
 from driftmon.daemon.build import Builder, Wrong
 from driftmon.daemon.crosscheck import crosscheck
@@ -25,7 +26,10 @@ __all__ = ["DEFAULT_RULES", "ConfigError", "Fault", "example", "load", "loads"]
 
 
 def load(path: Path | str, environ: Mapping[str, str] = os.environ) -> Config:
-    """Read a configuration file; ConfigError holds all faults, each with file, line, key, fault and cure."""
+    """Read a configuration file; ConfigError holds all faults, each with file, line, key, fault and cure.
+
+    HOSTNAME is the machine's name where the environment has none: bash sets it, and keeps it to itself.
+    """
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -33,7 +37,7 @@ def load(path: Path | str, environ: Mapping[str, str] = os.environ) -> Config:
         cure = "check the name and the permissions; `driftmon config example` prints one to start from"
         reason = (error.strerror or str(error)).lower()
         raise ConfigError([Fault(str(path), f"cannot be read, {reason}", cure)]) from error
-    return loads(data, Path(path), environ)
+    return loads(data, Path(path), {"HOSTNAME": gethostname(), **environ})
 
 
 def loads(data: bytes, path: Path, environ: Mapping[str, str]) -> Config:

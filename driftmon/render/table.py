@@ -9,19 +9,23 @@ from typing import Final
 from driftmon.monitor.report import Report
 from driftmon.render.openmetrics import clean
 
-HEAD: Final = ("stream", "feature", "window", "N", "effective", "KL", "noise", "lower", "evidence", "status")
-NUMBERS: Final = ("N", "effective", "KL", "noise", "lower", "evidence")
+HEAD: Final = ("stream", "feature", "window", "N", "effective", "KL, debiased", "noise", "lower", "evidence", "status")
+NUMBERS: Final = ("N", "effective", "KL, debiased", "noise", "lower", "evidence")
 WHERE_NO_VALUE: Final = "-"
+FOOTNOTE: Final = """\
+effective: N less overdispersion and decay. KL, debiased: KL(Q||P) of live Q and reference P, less what it is expected
+to be without drift. noise: the 99 % quantile of KL(Q||P), not debiased, without drift. lower: its one-sided 99 % lower
+bound. All in nats. evidence: log10 of the e-detector R.
+"""
 
 
 def table(reports: Mapping[str, Report]) -> str:
     """One line per stream, feature and window; `-` where there is no value.
 
-    `effective` is N less overdispersion and decay; KL the debiased KL(Q||P), `noise` what it stays below without
-    drift, `lower` its 99 % lower bound, all in nats; `evidence` is log10 R.
+    What stands there is said by `FOOTNOTE`.
 
     >>> print(table({}), end="")
-    stream  feature  window  N  effective  KL  noise  lower  evidence  status
+    stream  feature  window  N  effective  KL, debiased  noise  lower  evidence  status
     """
     return aligned([HEAD, *(row for report in reports.values() for row in rows(report))])
 

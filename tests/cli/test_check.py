@@ -52,6 +52,17 @@ def test_an_empty_file_is_too_little_data(tmp_path: Path, reference: Path, run: 
     assert (done.exit_code, "insufficient_data" in done.stdout) == (3, True)
 
 
+def test_a_table_says_what_it_shows_and_json_keeps_its_names(tmp_path: Path, reference: Path, run: Run) -> None:
+    live = write_ndjson(tmp_path / "live.ndjson", payments(1000, seed=3))
+    shown = run("check", reference, live).stdout
+    assert shown.count("KL, debiased") == 2
+    windows = json.loads(run("check", reference, live, "--json").stdout)["streams"]["data"]["features"]["amount"][
+        "windows"
+    ]
+    value = windows["all"]["kl_divergence_debiased_nats"]
+    assert f"  {value:.4f}  " in next(line for line in shown.splitlines() if "  amount  " in line)
+
+
 def test_formats_and_repeats_give_the_same_bytes(tmp_path: Path, reference: Path, run: Run) -> None:
     records = payments(1000, seed=3)
     ndjson, table = write_ndjson(tmp_path / "a.ndjson", records), write_csv(tmp_path / "b.csv", records)

@@ -24,7 +24,8 @@ def test_a_running_daemon_is_healthy(tmp_path: Path) -> None:
 def test_nobody_there_is_unhealthy() -> None:
     result = CliRunner().invoke(command, ["--url", "http://127.0.0.1:1/-/healthy"])
     assert result.exit_code == 1
-    assert "http://127.0.0.1:1: Connection refused" in result.stderr
+    cure = "is a daemon running there? Start it, or name the address it listens at"
+    assert result.stderr == f"http://127.0.0.1:1: Connection refused; {cure}\n"
 
 
 def test_what_is_no_url_is_a_usage_error() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from socket import gethostname
 
 import pytest
 
@@ -189,6 +190,14 @@ ENVIRONMENT = [
 def test_environment(written: str, meant: str) -> None:
     config = read(LEAST + f'external_labels: {{pod: "{written}"}}\n', A="one", EMPTY="")
     assert config.external_labels == {"pod": meant}
+
+
+@pytest.mark.parametrize("environ", [{}, {"HOSTNAME": "pod-1"}])
+def test_the_name_of_the_machine_is_known_where_the_shell_keeps_it_to_itself(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "d.yaml").write_text(LEAST + 'external_labels: {pod: "${HOSTNAME:-local}"}\n')
+    assert load(tmp_path / "d.yaml", environ).external_labels == {"pod": environ.get("HOSTNAME", gethostname())}
 
 
 def test_a_variable_may_hold_a_number_or_a_duration() -> None:

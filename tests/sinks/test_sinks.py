@@ -166,7 +166,8 @@ def test_nobody_there_is_retried(kind: Any) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(Retry, match="ConnectError"):
+    cure = "start the receiver, or correct `endpoint`"
+    with pytest.raises(Retry, match=rf"http://127.0.0.1:{port}.*: no connection \(.+\); {cure}$"):
         send(kind.Sink(kind.Options(f"http://127.0.0.1:{port}")), [FIRING])
 
 

@@ -24,6 +24,7 @@ from driftmon.sinks.base import shown_url
 
 MOST_BYTES: Final = 256 * 1024 * 1024
 MOST_TOLD: Final = 200
+NOBODY: Final = "is a daemon running there? Start it, or name the address it listens at"
 HOW: Final = "write it as http://host:port, https://host:port or unix:/path"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -91,7 +92,7 @@ class Asked:
         except LoginError as fault:
             raise Unanswered(str(fault)) from None
         except (OSError, http.client.HTTPException) as fault:
-            raise Unanswered(f"{self}: {_reason(fault)}; is a daemon running there?") from fault
+            raise Unanswered(f"{self}: {_reason(fault)}; {NOBODY}") from fault
         if len(found) > MOST_BYTES:
             raise Unanswered(f"{self}: the answer is longer than {MOST_BYTES >> 20} MiB; is that a driftmon?")
         if not 200 <= reply.status < 300:

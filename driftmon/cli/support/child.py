@@ -62,6 +62,7 @@ def running(config_file: Path, environ: Mapping[str, str]) -> Iterator[Child]:
     with log.open("wb") as file:
         process = subprocess.Popen(
             [*verb, "--web.listen-address", web, "--api.listen-address", api],
+            stdout=subprocess.DEVNULL,
             stderr=file,
             stdin=subprocess.DEVNULL,
             env={**os.environ, **environ},

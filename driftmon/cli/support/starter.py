@@ -122,7 +122,7 @@ rules:
     metric: invalid_ratio            # values of the wrong type: live share less the reference's
     above: 0.05
 
-# On every alert that is sent, so that replicas never resolve each other's.
+# On every alert that is sent, so that replicas never resolve each other's: the machine's name.
 external_labels: {pod: "${HOSTNAME:-local}"}
 
 # Who is told.
