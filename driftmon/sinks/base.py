@@ -119,11 +119,11 @@ async def post(http: httpx.AsyncClient, url: str, body: bytes, headers: Mapping[
         raise Retry(str(error)) from None
     except TimeoutError:
         raise Retry(f"{shown_url(url)}: no whole answer within {TOTAL_SECONDS:.0f} s") from None
-    except httpx.ConnectError as error:
-        cure = "start the receiver, or correct `endpoint`"
-        raise Retry(f"{shown_url(url)}: no connection ({str(error) or 'refused'}); {cure}") from None
     except (httpx.TransportError, httpx.DecodingError) as error:
-        raise Retry(f"{shown_url(url)}: {type(error).__name__} {error}".rstrip()) from None
+        told = f"{type(error).__name__} {error}".rstrip()
+        if type(error) is httpx.ConnectError:  # not where we ourselves refused to connect
+            told = f"no connection ({error}); start the receiver, or correct `endpoint`"
+        raise Retry(f"{shown_url(url)}: {told}") from None
     if reply.is_success:
         return
     told = f"{shown_url(url)}: {reply.status_code} {said.decode(errors='replace')[:SHOWN_REPLY].strip()}"
