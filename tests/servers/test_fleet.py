@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -118,7 +119,8 @@ def _prometheus(stack: ExitStack, folder: Path, targets: list[str]) -> str:
     rows = sum(map(len, traffic().values()))
     merged = "sum(feature:driftmon_window_observations:merged{feature='country', window='fast'})"
     until("all records in the merged windows", lambda: _number(query(url, f"{merged} == {rows}")))
-    last = "feature:driftmon_kl_divergence_debiased_nats:merged{feature='country'}"
+    # The rules of a group come one after the other: others may still have what they found before all was scraped.
+    last = f"timestamp(feature:driftmon_kl_divergence_debiased_nats:merged{{feature='country'}}) > {time.time()}"
     until("the last rule of the group", lambda: len(query(url, last)) == 4)
     return url
 
