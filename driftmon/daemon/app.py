@@ -108,6 +108,8 @@ class App:
         pump = threading.Thread(target=self._run_pump, name="pump")
         pump.start()
         self._notifying = asyncio.create_task(self._outbox.deliveries.run())
+        self._telling = asyncio.create_task(self._cautioning.tell(self.present.config, self._references))
+        self._references = {}
         web, api = self._listeners(repeats)
         await self._intake.follow(
             self.present.config, {name: stream.positions for name, stream in self._pump.streams.items()}
@@ -115,13 +117,11 @@ class App:
         self._announce()
         self._manager.ready(self._watching())
         beating = asyncio.create_task(self._manager.keep_alive(lambda: self.mailbox.ask(lambda: None)))
-        cautioning = asyncio.create_task(self._cautioning.tell(self.present.config, self._references))
-        self._references = {}
         giving_back = asyncio.create_task(keep_giving_back())
         await self._stopping.wait()
         await self._drain(pump, web, api)
         await _cancelled(beating)
-        await _cancelled(cautioning)
+        await _cancelled(self._telling)
         await _cancelled(giving_back)
 
     def stop(self) -> None:
@@ -147,7 +147,8 @@ class App:
             return self._refuse(f"unexpected {type(fault).__name__}: {fault}")
         await self._adopt(config)
         log.info("configuration %s loaded again", self._process.config_file)
-        await self._cautioning.tell(config, references)
+        await _cancelled(self._telling)
+        self._telling = asyncio.create_task(self._cautioning.tell(config, references))
         return ""
 
     def _load(self) -> tuple[Config, Mapping[str, Snapshot], dict[str, Stream]]:
